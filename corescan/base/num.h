@@ -1,0 +1,80 @@
+/* num.h - numbers out of hostile bytes: little-endian loads, checked sums, ranges. */
+#ifndef CS_NUM_H
+#define CS_NUM_H
+#include "base/error.h"
+
+#include <string.h>
+
+static inline uint16_t cs_le16(const unsigned char *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint32_t cs_le32(const unsigned char *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t cs_le64(const unsigned char *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+/* *out = a + b (a * b); false, *out untouched, when it does not fit. */
+static inline bool cs_add(uint64_t a, uint64_t b, uint64_t *out)
+{
+	uint64_t r;
+
+	if (__builtin_add_overflow(a, b, &r))
+		return false;
+	*out = r;
+	return true;
+}
+
+static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
+{
+	uint64_t r;
+
+	if (__builtin_mul_overflow(a, b, &r))
+		return false;
+	*out = r;
+	return true;
+}
+
+/* Start and length; never an end, which can overflow. */
+struct cs_range {
+	cs_addr start;
+	uint64_t len;
+};
+
+/* Do the len bytes at a lie wholly inside r? */
+static inline bool cs_range_has(struct cs_range r, cs_addr a, uint64_t len)
+{
+	return a >= r.start && len <= r.len && a - r.start <= r.len - len;
+}
+
+/* One past the last byte. Only for ranges that were checked when they were made. */
+static inline cs_addr cs_range_end(struct cs_range r)
+{
+	return r.start + r.len;
+}
+
+static inline uint64_t cs_align_down(uint64_t v, uint64_t align)
+{
+	return v & ~(align - 1);
+}
+
+static inline uint64_t cs_align_up(uint64_t v, uint64_t align)
+{
+	return (v + align - 1) & ~(align - 1);
+}
+#endif

@@ -1,0 +1,57 @@
+/* elf_file.h - one ELF file on disk: build id, symbols, sections, relocations, DWARF.
+ *
+ * The only door to libelf and libdw. Files may be hostile: everything is
+ * bounds-checked by libelf or here. Nothing of the process is known here;
+ * addresses are the file's own (add a module's bias).
+ */
+#ifndef CS_ELF_FILE_H
+#define CS_ELF_FILE_H
+#include "base/num.h"
+
+struct cs_elf;
+
+/* Open an ELF file read-only (regular files only, never blocks).
+ * CS_OS, CS_CORRUPT (not ELF), CS_UNSUPPORTED (not x86-64). */
+cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *err);
+void cs_elf_close(struct cs_elf *elf);
+
+const char *cs_elf_path(const struct cs_elf *elf);
+
+/* GNU build id, borrowed; NULL when the file has none. */
+const unsigned char *cs_elf_build_id(const struct cs_elf *elf, size_t *len);
+
+/* The whole file's bytes, borrowed. */
+const unsigned char *cs_elf_bytes(const struct cs_elf *elf, size_t *len);
+
+struct cs_elf_load { /* one PT_LOAD */
+	uint64_t vaddr, filesz, memsz, off;
+	unsigned flags;
+};
+size_t cs_elf_loads(const struct cs_elf *elf, const struct cs_elf_load **out);
+
+/* The file's own bytes at a virtual address of the file; NULL when they are
+ * not in the file. */
+const unsigned char *cs_elf_view(const struct cs_elf *elf, uint64_t vaddr, uint64_t len);
+
+/* Defined symbol by exact name, or up to a '.' suffix (LTO's name.lto_priv.0),
+ * in .dynsym, then .symtab. CS_NOTFOUND. size may be NULL. */
+cs_status cs_elf_symbol(const struct cs_elf *elf, const char *name, uint64_t *value, uint64_t *size);
+
+/* Section by name: virtual address and size. CS_NOTFOUND. */
+cs_status cs_elf_section(const struct cs_elf *elf, const char *name, uint64_t *addr, uint64_t *size);
+
+/* Call fn for every relative relocation (DT_RELA R_X86_64_RELATIVE and
+ * DT_RELR): where it is applied and its addend. fn returns false to stop. */
+cs_status cs_elf_relatives(const struct cs_elf *elf,
+			   bool (*fn)(uint64_t offset, uint64_t addend, void *ctx), void *ctx);
+
+/* Alignment and size of PT_TLS; CS_NOTFOUND when there is none. */
+cs_status cs_elf_tls(const struct cs_elf *elf, uint64_t *memsz, uint64_t *align);
+
+/* Does this file itself have DWARF (.debug_info)? */
+bool cs_elf_has_dwarf(const struct cs_elf *elf);
+
+/* The libdw handle (a Dwarf *), opened on first use, or NULL; owned by elf.
+ * void so that no header includes elfutils. */
+void *cs_elf_dwarf(struct cs_elf *elf);
+#endif

@@ -1,0 +1,62 @@
+/* mem_live.h - a running process: stopped, read through process_vm_readv, resumed.
+ *
+ * Every thread is seized and interrupted first and waited for afterwards, so
+ * the stop costs one round of waiting. Never writes to the target. When
+ * corescan dies the kernel detaches and the target runs on.
+ *
+ * Bytes are copied lazily, 256 KiB at a time, into a mirror of our own whose
+ * addresses do not move: a view is good until cs_live_close(). Pages that were
+ * never touched are zero and never asked for; swapped pages are counted before
+ * anything is read.
+ */
+#ifndef CS_MEM_LIVE_H
+#define CS_MEM_LIVE_H
+#include "mem/mem.h"
+
+struct cs_live_vma { /* a line of /proc/PID/maps */
+	struct cs_range range;
+	unsigned prot; /* R 4, W 2, X 1 */
+	bool is_shared;
+	uint64_t file_off, inode;
+	const char *path; /* "" when anonymous; "[heap]" and such as they are */
+};
+
+struct cs_live_thread {
+	int tid;
+	uint64_t sp, pc, fs_base;
+	char name[32];
+};
+
+struct cs_live {
+	int pid;
+	CS_VEC(struct cs_live_vma) vmas;
+	CS_VEC(struct cs_live_thread) threads;
+	char *command;	      /* /proc/PID/cmdline, blanks between words */
+	char *exe_path;	      /* /proc/PID/exe, NULL when unreadable */
+	unsigned char auxv[1024];
+	size_t auxv_len;
+	bool swap_skipped;    /* swapped pages exist and were left out */
+	struct cs_mem mem;
+	struct cs_live_stop *stop; /* what ptrace holds; NULL after resuming */
+	/* the rest is mem_live.c's own */
+	struct cs_live_mirror *mirror;
+	char *text;
+};
+
+struct cs_live_options {
+	bool allow_swap_in;
+};
+
+/* Stop, map, measure. CS_OS: no such process, no permission (the text says
+ * which and what would help), a zombie. CS_LIMIT: more swapped than the target
+ * can take back and !allow_swap_in. */
+cs_status cs_live_open(int pid, const struct cs_live_options *options, struct cs_live **out,
+		       struct cs_error *err);
+
+/* Let every thread run again. Idempotent; safe in a signal handler. Returns
+ * how long the process was stopped, in nanoseconds. Bytes fetched so far stay. */
+uint64_t cs_live_resume(struct cs_live *live);
+
+/* Resumes too. */
+void cs_live_close(struct cs_live *live);
+#endif
