@@ -44,6 +44,23 @@ static int big_order(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
+/* Spans are sorted already: does one reach into the big block's mapping? */
+static bool overlaps_span(const struct cs_blocks *blocks, const struct cs_big_block *big)
+{
+	size_t lo = 0, hi = blocks->spans.count;
+
+	while (lo < hi) { /* first span that ends above big->start */
+		size_t mid = lo + (hi - lo) / 2;
+		const struct cs_span *s = &blocks->spans.items[mid];
+
+		if (s->start + s->len <= big->start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < blocks->spans.count && blocks->spans.items[lo].start < big->start + big->len;
+}
+
 uint64_t cs_blocks_seal(struct cs_blocks *blocks)
 {
 	uint64_t dropped = 0;
@@ -73,7 +90,7 @@ uint64_t cs_blocks_seal(struct cs_blocks *blocks)
 	for (size_t i = 0; i < blocks->big.count; i++) {
 		struct cs_big_block b = blocks->big.items[i];
 
-		if (b.start < done) {
+		if (b.start < done || overlaps_span(blocks, &b)) {
 			dropped += b.len;
 			continue;
 		}

@@ -1,0 +1,278 @@
+/* settle.c - from regions and blocks to the ledger.
+ *
+ * Every address belongs to exactly one of: a span or big block (its tiles
+ * say what), the region added first that covers it, or nothing (anonymous).
+ * The three never overlap, so the categories sum to what is present by
+ * construction, not by luck.
+ */
+#include "model/model.h"
+
+enum { GRANULE = 16, SIZE_WORD = 8, SMALL_SIZES = 4096 };
+
+struct settle {
+	struct cs_model *model;
+	cs_present_fn present;
+	void *ctx;
+	uint64_t covered; /* present bytes given to a category so far */
+	uint64_t small_count[CS_ALLOCATORS][SMALL_SIZES]; /* used blocks by size / 16 */
+	struct cs_map large[CS_ALLOCATORS];		  /* size / 16 -> index in sizes */
+};
+
+/* [state][allocator] */
+static const uint8_t state_category[CS_BLOCK_STATES][CS_ALLOCATORS] = {
+	[CS_BLOCK_INSIDE] = { CS_UNEXPLAINED, CS_UNEXPLAINED },
+	[CS_BLOCK_FREE] = { CS_MALLOC_BINS, CS_PY_FREE },
+	[CS_BLOCK_USED] = { CS_MALLOC_UNTYPED, CS_PY_UNIDENTIFIED },
+	[CS_BLOCK_OBJECT] = { CS_PY_OBJECTS, CS_PY_OBJECTS },
+	[CS_BLOCK_OWNED] = { CS_PY_OWNED, CS_PY_OWNED },
+	[CS_BLOCK_RUNTIME] = { CS_PY_RUNTIME, CS_PY_RUNTIME },
+	[CS_BLOCK_CACHED] = { CS_PY_FREELISTS, CS_PY_FREELISTS },
+	[CS_BLOCK_TYPED] = { CS_MALLOC_TYPED, CS_MALLOC_TYPED },
+	[CS_BLOCK_OVERHEAD] = { CS_MALLOC_OVERHEAD, CS_PY_OVERHEAD },
+	[CS_BLOCK_UNCARVED] = { CS_MALLOC_TOP, CS_PY_FREE_POOLS },
+	[CS_BLOCK_TCACHE] = { CS_MALLOC_TCACHE, CS_PY_FREE },
+	[CS_BLOCK_FASTBIN] = { CS_MALLOC_FASTBINS, CS_PY_FREE },
+	[CS_BLOCK_LOST] = { CS_UNEXPLAINED, CS_UNEXPLAINED },
+};
+
+static bool is_used(unsigned state)
+{
+	return state >= CS_BLOCK_USED && state <= CS_BLOCK_TYPED;
+}
+
+static void give(struct settle *s, enum cs_category category, uint64_t bytes)
+{
+	s->model->ledger[category].bytes += bytes;
+	s->covered += bytes;
+}
+
+static bool count_size(struct settle *s, enum cs_allocator allocator, uint64_t size)
+{
+	uint64_t class = size / GRANULE;
+	uint32_t nr;
+
+	if (class < SMALL_SIZES) {
+		s->small_count[allocator][class]++;
+		return true;
+	}
+	if (!cs_map_get(&s->large[allocator], class, &nr)) {
+		struct cs_size_row row = { .size = size, .allocator = allocator };
+
+		nr = (uint32_t)s->model->sizes.count;
+		if (!cs_vec_push(&s->model->sizes, row) || !cs_map_put(&s->large[allocator], class, nr))
+			return false;
+	}
+	s->model->sizes.items[nr].count++;
+	s->model->sizes.items[nr].bytes += size;
+	return true;
+}
+
+/* Sums of one span, by state: tiles, and bytes present of them. */
+struct span_sums {
+	uint64_t count[16], bytes[16];
+};
+
+static bool sum_present(struct settle *s, const struct cs_span *span, struct span_sums *sums)
+{
+	const uint64_t end = span->len / GRANULE;
+
+	for (uint64_t g = 0, next; g < end; g = next) {
+		unsigned state = cs_tile_get(span->tiles, g);
+
+		next = cs_span_next(span, g);
+		sums->count[state]++;
+		sums->bytes[state] += (next - g) * GRANULE;
+		if (is_used(state) && !count_size(s, span->allocator, (next - g) * GRANULE))
+			return false;
+	}
+	return true;
+}
+
+/* The same where pages are missing: each tile is asked for. */
+static bool sum_partial(struct settle *s, const struct cs_span *span, struct span_sums *sums)
+{
+	const uint64_t end = span->len / GRANULE;
+
+	for (uint64_t g = 0, next; g < end; g = next) {
+		unsigned state = cs_tile_get(span->tiles, g);
+
+		next = cs_span_next(span, g);
+		sums->count[state]++;
+		sums->bytes[state] +=
+			s->present(s->ctx, span->start + g * GRANULE, (next - g) * GRANULE);
+		if (is_used(state) && !count_size(s, span->allocator, (next - g) * GRANULE))
+			return false;
+	}
+	return true;
+}
+
+static bool settle_span(struct settle *s, struct cs_span *span)
+{
+	struct span_sums sums = { { 0 }, { 0 } };
+
+	span->is_present = s->present(s->ctx, span->start, span->len) == span->len;
+	if (!(span->is_present ? sum_present : sum_partial)(s, span, &sums))
+		return false;
+	for (unsigned state = 0; state < CS_BLOCK_STATES; state++) {
+		enum cs_category c = state_category[state][span->allocator];
+		uint64_t bytes = sums.bytes[state];
+
+		if (span->allocator == CS_ALLOC_GLIBC && is_used(state)) {
+			/* each chunk's size word is malloc's, the rest the program's */
+			uint64_t headers = sums.count[state] * SIZE_WORD;
+
+			headers = headers < bytes ? headers : bytes;
+			give(s, CS_MALLOC_OVERHEAD, headers);
+			bytes -= headers;
+		}
+		give(s, c, bytes);
+		s->model->ledger[c].blocks += sums.count[state];
+	}
+	return true;
+}
+
+static bool settle_big(struct settle *s, const struct cs_big_block *big)
+{
+	enum cs_category c = state_category[big->state][big->allocator];
+	uint64_t all = s->present(s->ctx, big->start, big->len);
+	uint64_t user = s->present(s->ctx, big->user, big->usable);
+
+	user = user < all ? user : all;
+	give(s, c, user);
+	s->model->ledger[c].blocks++;
+	give(s, CS_MALLOC_OVERHEAD, all - user);
+	return !is_used(big->state) || count_size(s, big->allocator, big->len);
+}
+
+/* One interval competing for addresses; the lower rank wins. */
+struct cover {
+	struct cs_range range;
+	uint32_t rank;
+	int category; /* -1: its tiles say */
+};
+
+static int cover_order(const void *a, const void *b)
+{
+	const struct cover *x = a, *y = b;
+
+	if (x->range.start != y->range.start)
+		return x->range.start < y->range.start ? -1 : 1;
+	return (x->rank > y->rank) - (x->rank < y->rank);
+}
+
+static struct cover *list_covers(const struct cs_model *m, size_t *count)
+{
+	size_t n = m->blocks.spans.count + m->blocks.big.count + m->regions.count, at = 0;
+	struct cover *all = malloc((n + 1) * sizeof(*all));
+
+	if (!all)
+		return NULL;
+	for (size_t i = 0; i < m->blocks.spans.count; i++) {
+		const struct cs_span *span = &m->blocks.spans.items[i];
+
+		all[at++] = (struct cover){ { span->start, span->len }, 0, -1 };
+	}
+	for (size_t i = 0; i < m->blocks.big.count; i++) {
+		const struct cs_big_block *big = &m->blocks.big.items[i];
+
+		all[at++] = (struct cover){ { big->start, big->len }, 0, -1 };
+	}
+	for (size_t i = 0; i < m->regions.count; i++) {
+		const struct cs_region *r = &m->regions.items[i];
+
+		all[at++] = (struct cover){ r->range, (uint32_t)i + 1, (int)r->category };
+	}
+	*count = at;
+	qsort(all, at, sizeof(*all), cover_order);
+	return all;
+}
+
+/* Sweep from low to high addresses; `open` holds the covers that reach into
+ * the current piece. Covers overlap a few deep, so a plain array does. */
+static bool settle_regions(struct settle *s)
+{
+	CS_VEC(struct cover) open = { 0 };
+	size_t count = 0, at = 0;
+	struct cover *all = list_covers(s->model, &count);
+	cs_addr pos = 0;
+	bool ok = all != NULL;
+
+	while (ok && (at < count || open.count)) {
+		if (!open.count)
+			pos = all[at].range.start;
+		while (ok && at < count && all[at].range.start <= pos)
+			ok = cs_vec_push(&open, all[at++]);
+
+		/* the piece ends where a cover ends or the next begins */
+		cs_addr end = at < count ? all[at].range.start : UINT64_MAX;
+		const struct cover *best = NULL;
+
+		for (size_t i = 0; i < open.count; i++) {
+			cs_addr stop = cs_range_end(open.items[i].range);
+
+			end = stop < end ? stop : end;
+			if (!best || open.items[i].rank < best->rank)
+				best = &open.items[i];
+		}
+		if (best && best->category >= 0 && end > pos)
+			give(s, (enum cs_category)best->category,
+			     s->present(s->ctx, pos, end - pos));
+		pos = end;
+		for (size_t i = 0; i < open.count;)
+			if (cs_range_end(open.items[i].range) <= pos)
+				open.items[i] = open.items[--open.count];
+			else
+				i++;
+	}
+	cs_vec_free(&open);
+	free(all);
+	return ok;
+}
+
+static int size_order(const void *a, const void *b)
+{
+	const struct cs_size_row *x = a, *y = b;
+
+	if (x->bytes != y->bytes)
+		return x->bytes > y->bytes ? -1 : 1;
+	if (x->size != y->size)
+		return x->size < y->size ? -1 : 1;
+	return (int)x->allocator - (int)y->allocator;
+}
+
+static bool list_sizes(struct settle *s)
+{
+	for (unsigned a = 0; a < CS_ALLOCATORS; a++)
+		for (uint64_t class = 0; class < SMALL_SIZES; class++) {
+			uint64_t n = s->small_count[a][class];
+			struct cs_size_row row = { class * GRANULE, a, n, n * class * GRANULE };
+
+			if (n && !cs_vec_push(&s->model->sizes, row))
+				return false;
+		}
+	if (s->model->sizes.count)
+		qsort(s->model->sizes.items, s->model->sizes.count, sizeof(struct cs_size_row),
+		      size_order);
+	return true;
+}
+
+cs_status cs_model_settle(struct cs_model *model, cs_present_fn present, void *ctx,
+			  struct cs_error *err)
+{
+	struct settle *s = calloc(1, sizeof(*s));
+	bool ok = s != NULL;
+
+	if (ok)
+		*s = (struct settle){ .model = model, .present = present, .ctx = ctx };
+	for (size_t i = 0; ok && i < model->blocks.spans.count; i++)
+		ok = settle_span(s, &model->blocks.spans.items[i]);
+	for (size_t i = 0; ok && i < model->blocks.big.count; i++)
+		ok = settle_big(s, &model->blocks.big.items[i]);
+	ok = ok && settle_regions(s) && list_sizes(s);
+	if (ok && s->covered < model->target.present)
+		give(s, CS_ANONYMOUS, model->target.present - s->covered);
+	for (unsigned a = 0; s && a < CS_ALLOCATORS; a++)
+		cs_map_deinit(&s->large[a]);
+	free(s);
+	return ok ? CS_OK : cs_fail(err, CS_NOMEM, 0, "no memory to settle the ledger");
+}
