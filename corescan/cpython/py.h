@@ -1,0 +1,89 @@
+/* py.h - one CPython found in a target: what every module of this room shares.
+ *
+ * Invariants
+ *  - `layout` has explained the target (py_proof) before anything below uses it.
+ *  - Types are kept once, by address; a type's index never changes.
+ */
+#ifndef CS_PY_H
+#define CS_PY_H
+#include "cpython/py_layout.h"
+#include "image/image.h"
+#include "model/model.h"
+
+enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14 };
+
+/* tp_flags, same bits in every version that has them (CPython Include/object.h) */
+#define PY_FLAG_STATIC_BUILTIN (1ull << 1) /* 3.12+ */
+#define PY_FLAG_INLINE_VALUES (1ull << 2)  /* 3.13+ */
+#define PY_FLAG_MANAGED_WEAKREF (1ull << 3) /* 3.12+ */
+#define PY_FLAG_MANAGED_DICT (1ull << 4)   /* 3.11+ */
+#define PY_FLAG_HEAPTYPE (1ull << 9)
+#define PY_FLAG_READY (1ull << 12)
+#define PY_FLAG_HAVE_GC (1ull << 14)
+#define PY_FLAG_LONG (1ull << 24)
+#define PY_FLAG_LIST (1ull << 25)
+#define PY_FLAG_TUPLE (1ull << 26)
+#define PY_FLAG_BYTES (1ull << 27)
+#define PY_FLAG_STR (1ull << 28)
+#define PY_FLAG_DICT (1ull << 29)
+#define PY_FLAG_TYPE (1ull << 31)
+
+struct py_family; /* py_family.h: how objects of a type are measured and what they own */
+
+struct py_type {
+	cs_addr addr;
+	uint64_t flags;
+	int64_t basicsize, itemsize;
+	const struct py_family *family;
+	uint32_t model_nr; /* row in model->types */
+	uint16_t pre;	   /* bytes in front of the object in its block */
+	bool is_fixed;	   /* every instance needs exactly `need` bytes from its start */
+	bool is_leaf;	   /* fixed, and owns no other block */
+	uint32_t need;
+	uint32_t shallow;  /* for fixed types */
+};
+
+struct py_pool {
+	cs_addr addr;
+	uint16_t size;	/* of a block */
+	uint16_t count; /* carved blocks */
+};
+
+struct py {
+	struct cs_image *image;
+	struct cs_mem *mem;
+	struct cs_model *model;
+	struct cs_module *module; /* holds _PyRuntime */
+	cs_addr runtime;
+	cs_addr interps[PY_INTERPS_MAX];
+	size_t interp_count;
+	cs_addr type_type;
+	struct py_layout layout;
+	bool no_refcnt_zero; /* 3.14+: word 0 of a free-listed object is a link */
+	unsigned skew;	     /* 16 when the debug allocator's header is in front of blocks */
+	unsigned pool_size;
+	CS_VEC(struct py_pool) pools;
+	CS_VEC(struct py_type) types;
+	struct cs_map type_by_addr;
+	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
+	uint64_t dead_cached; /* objects in free lists */
+};
+
+/* Find the runtime, choose and prove the layout. CS_NOTFOUND: no CPython here.
+ * CS_UNSUPPORTED: there is one and we cannot read it; the model says why. */
+cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **out,
+		  struct cs_error *err);
+void py_destroy(struct py *py);
+
+
+/* Classify every used block, settle what objects own. After cs_blocks_seal(). */
+cs_status py_census(struct py *py, struct cs_error *err);
+
+/* A word of the target; 0 when absent (for places where 0 means nothing too). */
+static inline uint64_t py_word(struct py *py, cs_addr addr)
+{
+	uint64_t v;
+
+	return cs_mem_u64(py->mem, addr, &v) ? v : 0;
+}
+#endif
