@@ -1,0 +1,127 @@
+#include "cpython/py_families.h"
+#include "cpython/py_dict.h"
+#include "cpython/py_types.h"
+
+static uint64_t items_need(struct py *py, const struct py_obj *o)
+{
+	return py_default_sizeof(py, o);
+}
+
+const struct py_family py_family_object = { .name = "object" };
+
+/* Order matters only where a name and a flag could both fit: flags first. */
+static const struct py_family families[] = {
+	{ "int", PY_FLAG_LONG, py_int_need, py_int_sizeof, NULL, true },
+	{ "str", PY_FLAG_STR, py_str_need, py_str_sizeof, py_str_claim, true },
+	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, true },
+	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, true },
+	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, false },
+	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, true },
+	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, false },
+	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, false },
+	{ "set", 0, NULL, py_set_sizeof, py_set_claim, false },
+	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, false },
+	{ "bytearray", 0, NULL, py_bytearray_sizeof, py_bytearray_claim, false },
+	{ "collections.deque", 0, NULL, py_deque_sizeof, py_deque_claim, false },
+	{ "array.array", 0, NULL, py_array_sizeof, py_array_claim, false },
+	{ "code", 0, items_need, NULL, py_code_claim, true },
+	{ "frame", 0, py_frame_need, py_frame_sizeof, NULL, true },
+	{ "generator", 0, py_gen_need, py_gen_sizeof, NULL, true },
+	{ "coroutine", 0, py_gen_need, py_gen_sizeof, NULL, true },
+	{ "async_generator", 0, py_gen_need, py_gen_sizeof, NULL, true },
+	{ "module", 0, NULL, NULL, py_module_claim, false },
+	{ "_io.BufferedReader", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
+	{ "_io.BufferedWriter", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
+	{ "_io.BufferedRandom", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
+	{ "_io.BytesIO", 0, NULL, py_bytesio_sizeof, NULL, false },
+	{ "_io.StringIO", 0, NULL, NULL, py_first_pointer_claim, false },
+	{ "_thread.lock", 0, NULL, NULL, py_first_pointer_claim, false },
+	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, false },
+	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, false },
+	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, false },
+	{ "numpy.ndarray", 0, NULL, NULL, py_ndarray_claim, false },
+	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, false },
+	{ "object", 0, NULL, NULL, NULL, false },
+};
+
+/* A Python-level class has its name's text from ht_name; a C type from a literal
+ * or a copy of its own. Only C types begin a family. */
+static bool is_python_class(struct py *py, cs_addr type, uint64_t flags)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr name = py_word(py, type + py_off(l, PY_HT_NAME));
+	cs_addr text = py_word(py, type + py_off(l, PY_TP_NAME));
+
+	return flags & PY_FLAG_HEAPTYPE && text >= name && text - name < 4096;
+}
+
+const struct py_family *py_family_of_type(struct py *py, cs_addr type)
+{
+	const struct py_layout *l = &py->layout;
+	uint64_t flags = py_word(py, type + py_off(l, PY_TP_FLAGS));
+	cs_addr base = py_word(py, type + py_off(l, PY_TP_BASE));
+	uint64_t base_flags = base ? py_word(py, base + py_off(l, PY_TP_FLAGS)) : 0;
+	const char *name = is_python_class(py, type, flags) ? NULL : py_tp_name(py, type);
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++) {
+		const struct py_family *f = &families[i];
+
+		/* A flag is inherited: the type that has it first is the family's own. */
+		if (f->flag && flags & f->flag && !(base_flags & f->flag))
+			return f;
+		if (name && !strcmp(name, f->name))
+			return f;
+	}
+	return NULL;
+}
+
+uint64_t py_default_sizeof(struct py *py, const struct py_obj *o)
+{
+	const struct py_type *t = o->type;
+	uint64_t size = (uint64_t)t->basicsize, items;
+	int64_t n;
+
+	if (!t->itemsize)
+		return size;
+	if (o->room < py_off(&py->layout, PY_OB_SIZE) + 8)
+		return 0;
+	n = (int64_t)cs_le64(o->p + py->layout.off[PY_OB_SIZE]);
+	if (n == INT64_MIN || !cs_mul((uint64_t)(n < 0 ? -n : n), (uint64_t)t->itemsize, &items) ||
+	    !cs_add(size, items, &size))
+		return 0;
+	return size;
+}
+
+void py_family_prepare(struct py *py, struct py_type *type)
+{
+	const struct py_family *f = type->family;
+	bool has_values = (type->flags & PY_FLAG_MANAGED_DICT && py_minor(&py->layout) <= 12) ||
+			  type->flags & PY_FLAG_INLINE_VALUES;
+
+	type->is_fixed = !f->need && !type->itemsize && !has_values;
+	type->is_leaf = type->is_fixed && !f->claim && !f->sizeof_;
+	type->need = (uint32_t)type->basicsize;
+	type->shallow = (uint32_t)type->basicsize + type->pre;
+}
+
+uint64_t py_getsizeof(struct py *py, const struct py_obj *o)
+{
+	const struct py_family *f = o->type->family;
+	uint64_t size = f->sizeof_ ? f->sizeof_(py, o) : py_default_sizeof(py, o);
+
+	return size + o->type->pre;
+}
+
+bool py_claim(struct py *py, const struct py_obj *o, cs_addr addr)
+{
+	struct cs_model *m = py->model;
+	struct cs_type *row = &m->types.items[o->type->model_nr];
+	struct cs_block block;
+
+	if (!addr || !cs_blocks_at(&m->blocks, addr - py->skew, &block) ||
+	    block.state != CS_BLOCK_USED)
+		return false;
+	cs_block_set(&m->blocks, &block, CS_BLOCK_OWNED);
+	row->bytes += block.len;
+	return true;
+}

@@ -1,0 +1,51 @@
+/* py_family.h - how objects of one family are measured and what they own.
+ *
+ * A family is a C struct of CPython (dict, str, deque, ...); subclasses belong
+ * to the family of their base. One table; each function reads only the object
+ * and what it points at, checks every count against the room it claims.
+ */
+#ifndef CS_PY_FAMILY_H
+#define CS_PY_FAMILY_H
+#include "cpython/py.h"
+
+/* One object under the census' eye. */
+struct py_obj {
+	cs_addr addr;
+	const unsigned char *p; /* its first byte; `room` bytes may be read */
+	uint64_t room;		/* up to the end of its block */
+	const struct py_type *type;
+};
+
+struct py_family {
+	const char *name; /* of the CPython type, as tp_name says; NULL: by flag */
+	uint64_t flag;	  /* tp_flags bit that marks it, 0 none */
+	/* Bytes from the object's start that it needs at least; 0: impossible.
+	 * NULL: basicsize + items, from ob_size when there is an itemsize. */
+	uint64_t (*need)(struct py *py, const struct py_obj *o);
+	/* __sizeof__() (without the GC and other pre-headers). NULL: tp_basicsize
+	 * + ob_size * tp_itemsize. */
+	uint64_t (*sizeof_)(struct py *py, const struct py_obj *o);
+	/* Claim the blocks only it owns. NULL: none. */
+	void (*claim)(struct py *py, const struct py_obj *o);
+	bool varies; /* `need` may be less than the block has: shrunk in place */
+};
+
+extern const struct py_family py_family_object; /* everything without a family */
+
+/* The family that this very type begins, or NULL (look at its base). */
+const struct py_family *py_family_of_type(struct py *py, cs_addr type);
+
+/* Fill is_fixed, is_leaf, need, shallow of a new type. */
+void py_family_prepare(struct py *py, struct py_type *type);
+
+/* __sizeof__ + pre-headers: what sys.getsizeof answers. */
+uint64_t py_getsizeof(struct py *py, const struct py_obj *o);
+
+/* tp_basicsize + |ob_size| * tp_itemsize. */
+uint64_t py_default_sizeof(struct py *py, const struct py_obj *o);
+
+/* Mark the block at addr (as its allocator hands it out) as owned by o, when
+ * it is a used block nobody owns. 0 and non-blocks are ignored. Returns whether
+ * it was claimed now. */
+bool py_claim(struct py *py, const struct py_obj *o, cs_addr addr);
+#endif
