@@ -23,6 +23,12 @@ const unsigned char *cs_elf_build_id(const struct cs_elf *elf, size_t *len);
 /* The whole file's bytes, borrowed. */
 const unsigned char *cs_elf_bytes(const struct cs_elf *elf, size_t *len);
 
+/* ET_EXEC: lives at the addresses it names, bias 0. */
+bool cs_elf_is_fixed(const struct cs_elf *elf);
+
+/* A separate debug file: headers and DWARF, but not the bytes of the program. */
+bool cs_elf_is_debug(const struct cs_elf *elf);
+
 struct cs_elf_load { /* one PT_LOAD */
 	uint64_t vaddr, filesz, memsz, off;
 	unsigned flags;
@@ -33,15 +39,21 @@ size_t cs_elf_loads(const struct cs_elf *elf, const struct cs_elf_load **out);
  * not in the file. */
 const unsigned char *cs_elf_view(const struct cs_elf *elf, uint64_t vaddr, uint64_t len);
 
-/* Defined symbol by exact name, or up to a '.' suffix (LTO's name.lto_priv.0),
- * in .dynsym, then .symtab. CS_NOTFOUND. size may be NULL. */
+/* Defined symbol by exact name, or up to a '.' suffix (LTO's name.lto_priv.0)
+ * or an '@' (a version), in .dynsym, then .symtab. Never a thread-local one.
+ * CS_NOTFOUND. size may be NULL. O(symbols). */
 cs_status cs_elf_symbol(const struct cs_elf *elf, const char *name, uint64_t *value, uint64_t *size);
+
+/* The same for thread-local symbols; *off is from the start of the module's
+ * TLS block (see cs_elf_tls). */
+cs_status cs_elf_tls_symbol(const struct cs_elf *elf, const char *name, uint64_t *off,
+			    uint64_t *size);
 
 /* Section by name: virtual address and size. CS_NOTFOUND. */
 cs_status cs_elf_section(const struct cs_elf *elf, const char *name, uint64_t *addr, uint64_t *size);
 
 /* Call fn for every relative relocation (DT_RELA R_X86_64_RELATIVE and
- * DT_RELR): where it is applied and its addend. fn returns false to stop. */
+ * DT_RELR): where it is applied and its addend. fn returns false to stop. CS_NOTFOUND: no tables. */
 cs_status cs_elf_relatives(const struct cs_elf *elf,
 			   bool (*fn)(uint64_t offset, uint64_t addend, void *ctx), void *ctx);
 

@@ -42,10 +42,13 @@ enum cs_file_state {
 	CS_FILE_MISSING
 };
 
-struct cs_elf; /* an opened ELF file, elf.h of this room */
+struct cs_live;
+struct cs_elf; /* an opened ELF file, elf_file.h of this room */
+
+enum { CS_MODULE_WRITABLE = 8 };
 
 struct cs_module {
-	const char *path;	/* as the process knew it */
+	const char *path;	/* as the process knew it, "" when unknown; never NULL */
 	const char *file_path;	/* the file we opened, NULL when none */
 	enum cs_file_state file;
 	struct cs_range range;	/* from the first to the end of the last mapping, .bss included */
@@ -54,6 +57,11 @@ struct cs_module {
 	size_t build_id_len;	/* of the memory, or of the file when memory has none */
 	struct cs_elf *elf;	/* NULL unless file is MATCHED or UNVERIFIED */
 	bool is_exe;
+	/* The rest is image's own. */
+	struct cs_range writable[CS_MODULE_WRITABLE];
+	size_t writable_count;
+	struct cs_elf *debug; /* separate debug file, looked for on first use */
+	bool debug_tried;
 };
 
 struct cs_thread {
@@ -79,12 +87,13 @@ struct cs_image {
 	const char *exe_path;	/* NULL when unknown */
 	uint64_t page_size;
 	cs_addr at_phdr, at_entry, at_base, at_sysinfo_ehdr; /* auxv, 0 when unknown */
+	cs_addr at_stack; /* an address on the first stack, 0 when unknown */
 	bool is_live;
+	struct cs_live *live; /* borrowed; NULL for a core */
 	struct cs_arena strings;
 };
 
 struct cs_core;
-struct cs_live;
 
 /* Take the picture, find and open the files, lay their pages under mem.
  * Missing pieces (no NT_FILE, no files) are no failure. */
@@ -98,12 +107,13 @@ void cs_image_destroy(struct cs_image *image);
 const struct cs_mapping *cs_image_mapping(const struct cs_image *image, cs_addr addr);
 
 /* A module's writable memory as the process has it: RW PT_LOADs (.data, relro)
- * and the .bss that follows. Fills at most max ranges, returns how many. */
+ * and the .bss that follows, in whole pages. Fills at most max ranges, returns
+ * how many. */
 size_t cs_module_writable(const struct cs_module *module, const struct cs_image *image,
 			  struct cs_range *out, size_t max);
 
 /* Address in memory of a symbol: .dynsym first, then .symtab (also of the
- * separate debug file). CS_NOTFOUND. *size may be NULL. */
+ * separate debug file). Never a thread-local one. CS_NOTFOUND. *size may be NULL. */
 cs_status cs_module_symbol(struct cs_module *module, const struct cs_image *image,
 			   const char *name, cs_addr *addr, uint64_t *size);
 

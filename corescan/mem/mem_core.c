@@ -4,6 +4,7 @@
  * sh_info (PN_XNUM). */
 #include "mem/mem_core.h"
 #include "base/own.h"
+#include "mem/mem_guard.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -41,6 +42,7 @@ static cs_status map_file(struct cs_core *core, struct cs_error *err)
 		return cs_fail_os(err, "%s: cannot be mapped", core->path);
 	core->data = p;
 	core->size = (size_t)st.st_size;
+	cs_guard_watch(core->data, core->size);
 	return CS_OK;
 }
 
@@ -260,8 +262,10 @@ void cs_core_close(struct cs_core *core)
 {
 	if (!core)
 		return;
-	if (core->data)
+	if (core->data) {
+		cs_guard_forget(core->data);
 		munmap((void *)(uintptr_t)core->data, core->size);
+	}
 	cs_mem_deinit(&core->mem);
 	cs_vec_free(&core->loads);
 	cs_vec_free(&core->notes);

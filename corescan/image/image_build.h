@@ -1,0 +1,44 @@
+/* image_build.h - what image_core and image_live share: from mappings to modules.
+ *
+ * Private to the room. A builder fills pid, command, threads, auxv and
+ * mappings, then calls cs_image_settle(); the rest is the same for the dead
+ * and the living.
+ */
+#ifndef CS_IMAGE_BUILD_H
+#define CS_IMAGE_BUILD_H
+#include "image/image.h"
+
+/* An image over mem; options are copied (the strings borrowed). NULL: no memory. */
+struct cs_image *cs_image_create(struct cs_mem *mem, const struct cs_image_options *options);
+
+static inline void cs_image_destroyp(struct cs_image **image)
+{
+	cs_image_destroy(*image);
+}
+
+/* Take in an auxiliary vector. */
+void cs_image_read_auxv(struct cs_image *image, const unsigned char *auxv, size_t len);
+
+/* Append; mappings may come in any order. Paths must live as long as the image. */
+cs_status cs_image_add_mapping(struct cs_image *image, struct cs_mapping mapping,
+			       struct cs_error *err);
+
+/* Sort mappings, drop what overlaps, tell stack and kernel mappings, find the
+ * modules, open their files, lay file pages under mem. */
+cs_status cs_image_settle(struct cs_image *image, struct cs_error *err);
+
+/* Group mappings to modules; find and open files (image_module.c). */
+cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err);
+
+/* Open the file of a module whose build id (if any) is known (image_file.c).
+ * is_same says whether a file without comparable build id can be the one. */
+struct cs_module_match {
+	bool (*is_same)(const struct cs_elf *elf, void *ctx);
+	void *ctx;
+};
+cs_status cs_image_open_file(struct cs_image *image, struct cs_module *module,
+			     const struct cs_module_match *match, struct cs_error *err);
+
+/* Lay the read-only pages of opened files under mem where the target has none. */
+cs_status cs_image_underlay(struct cs_image *image, struct cs_error *err);
+#endif

@@ -1,0 +1,342 @@
+/* A module is an ELF file that the loader mapped piece by piece: its first
+ * mapping begins at offset 0 and with the ELF header, which kernel and gcore
+ * dump although they leave out text (coredump_filter bit 4). The program
+ * headers in that page say how far the module reaches, .bss included, and where
+ * its build id lies. A file that was only read through mmap has the magic too,
+ * but its segments do not lie where a loader would have put them. */
+#include "image/elf_file.h"
+#include "image/image_build.h"
+
+#include <elf.h>
+
+enum { LOADS_MAX = 64, NOTES_MAX_LEN = 64 << 10, BUILD_ID_MIN = 4 };
+
+struct header { /* of one module, from memory or from the file */
+	struct cs_elf_load loads[LOADS_MAX];
+	size_t count;
+	const unsigned char *ehdr;  /* borrowed from memory, NULL when absent */
+	const unsigned char *phdrs; /* the same */
+	size_t phdrs_len;
+};
+
+struct candidate { /* what a file is compared with */
+	struct cs_image *image;
+	const char *path;
+	cs_addr start;
+	const struct header *header;
+};
+
+static uint64_t bias_of(const struct cs_image *image, const struct header *h, cs_addr start)
+{
+	return start - cs_align_down(h->loads[0].vaddr, image->page_size);
+}
+
+static bool is_elf64(const unsigned char *p)
+{
+	unsigned type = cs_le16(p + offsetof(Elf64_Ehdr, e_type));
+
+	return !memcmp(p, ELFMAG, SELFMAG) && p[EI_CLASS] == ELFCLASS64 &&
+	       p[EI_DATA] == ELFDATA2LSB && (type == ET_EXEC || type == ET_DYN) &&
+	       cs_le16(p + offsetof(Elf64_Ehdr, e_machine)) == EM_X86_64 &&
+	       cs_le16(p + offsetof(Elf64_Ehdr, e_phentsize)) == sizeof(Elf64_Phdr);
+}
+
+/* The ELF header at start and its PT_LOADs; false when there is none. */
+static bool read_header(struct cs_image *image, cs_addr start, struct header *h)
+{
+	const unsigned char *e = cs_mem_view(image->mem, start, sizeof(Elf64_Ehdr));
+	uint64_t end;
+
+	if (!e || !is_elf64(e))
+		return false;
+	h->phdrs_len = cs_le16(e + offsetof(Elf64_Ehdr, e_phnum)) * sizeof(Elf64_Phdr);
+	h->phdrs = cs_mem_view(image->mem, start + cs_le64(e + offsetof(Elf64_Ehdr, e_phoff)),
+			       h->phdrs_len);
+	if (!h->phdrs)
+		return false;
+	h->ehdr = e;
+	for (size_t at = 0; at < h->phdrs_len && h->count < LOADS_MAX; at += sizeof(Elf64_Phdr)) {
+		const unsigned char *ph = h->phdrs + at;
+		struct cs_elf_load load = {
+			.vaddr = cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr)),
+			.filesz = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz)),
+			.memsz = cs_le64(ph + offsetof(Elf64_Phdr, p_memsz)),
+			.off = cs_le64(ph + offsetof(Elf64_Phdr, p_offset)),
+			.flags = cs_le32(ph + offsetof(Elf64_Phdr, p_flags)),
+		};
+
+		if (cs_le32(ph) == PT_LOAD && cs_add(load.vaddr, load.memsz, &end))
+			h->loads[h->count++] = load;
+	}
+	return h->count > 0;
+}
+
+/* The build id in a run of notes; 0 when there is none. */
+static size_t find_build_id(const unsigned char *p, size_t len, unsigned char *out, size_t max)
+{
+	for (size_t at = 0; len - at > sizeof(Elf64_Nhdr);) {
+		uint64_t namesz = cs_le32(p + at), descsz = cs_le32(p + at + 4);
+		uint64_t name = at + sizeof(Elf64_Nhdr), desc = cs_align_up(name + namesz, 4);
+
+		if (desc > len || descsz > len - desc)
+			return 0;
+		if (cs_le32(p + at + 8) == NT_GNU_BUILD_ID && namesz == 4 &&
+		    !memcmp(p + name, "GNU", 4) && descsz >= BUILD_ID_MIN && descsz <= max) {
+			memcpy(out, p + desc, descsz);
+			return (size_t)descsz;
+		}
+
+		uint64_t next = cs_align_up(desc + descsz, 4);
+
+		if (next >= len)
+			return 0;
+		at = (size_t)next;
+	}
+	return 0;
+}
+
+static void read_build_id(struct cs_image *image, const struct header *h, struct cs_module *module)
+{
+	for (size_t at = 0; at < h->phdrs_len && !module->build_id_len; at += sizeof(Elf64_Phdr)) {
+		const unsigned char *ph = h->phdrs + at;
+		cs_addr addr = module->bias + cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr));
+		uint64_t len = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz));
+		const unsigned char *notes = NULL;
+
+		if (cs_le32(ph) == PT_NOTE && len <= NOTES_MAX_LEN)
+			notes = cs_mem_view(image->mem, addr, len);
+		if (notes)
+			module->build_id_len = find_build_id(notes, (size_t)len, module->build_id,
+							     sizeof(module->build_id));
+	}
+}
+
+static bool same_path(const char *a, const char *b)
+{
+	return a == b || (a && b && !strcmp(a, b));
+}
+
+/* Do the mappings contradict that a loader put these segments here? */
+static bool layout_fits(const struct candidate *c, const struct header *h)
+{
+	uint64_t bias = bias_of(c->image, h, c->start);
+
+	for (size_t i = 0; i < h->count; i++) {
+		const struct cs_elf_load *l = &h->loads[i];
+		cs_addr at = bias + l->vaddr;
+		const struct cs_mapping *m = cs_image_mapping(c->image, at);
+
+		if (!l->filesz || !m || !m->path)
+			continue; /* unknown, or remapped: no contradiction */
+		if (!same_path(m->path, c->path))
+			return false;
+		if (m->file_off + (at - m->range.start) != l->off)
+			return false;
+		if (l->flags & PF_X && m->prot && !(m->prot & CS_PROT_X))
+			return false;
+	}
+	return true;
+}
+
+static void loads_of_file(const struct cs_elf *elf, struct header *h)
+{
+	const struct cs_elf_load *loads;
+	size_t n = cs_elf_loads(elf, &loads);
+
+	h->count = n < LOADS_MAX ? n : LOADS_MAX;
+	memcpy(h->loads, loads, h->count * sizeof(*loads));
+}
+
+/* Without build ids to compare: the same headers, or at least the same layout. */
+static bool can_be_file(const struct cs_elf *elf, void *ctx)
+{
+	const struct candidate *c = ctx;
+	size_t len;
+	const unsigned char *bytes = cs_elf_bytes(elf, &len);
+	struct header h = { .count = 0 };
+
+	if (c->header->ehdr) {
+		uint64_t phoff = cs_le64(c->header->ehdr + offsetof(Elf64_Ehdr, e_phoff));
+
+		return !memcmp(bytes, c->header->ehdr, sizeof(Elf64_Ehdr)) &&
+		       cs_range_has((struct cs_range){ 0, len }, phoff, c->header->phdrs_len) &&
+		       !memcmp(bytes + phoff, c->header->phdrs, c->header->phdrs_len);
+	}
+	loads_of_file(elf, &h);
+	return h.count && layout_fits(c, &h);
+}
+
+/* From start to the end of the last segment, but not into other files. */
+static struct cs_range extent(const struct candidate *c, const struct header *h)
+{
+	uint64_t page = c->image->page_size, bias = bias_of(c->image, h, c->start);
+	const struct cs_mapping *items = c->image->mappings.items;
+	const struct cs_mapping *m = cs_image_mapping(c->image, c->start);
+	cs_addr end = c->start + 1;
+
+	for (size_t i = 0; i < h->count; i++) {
+		cs_addr stop = cs_align_up(bias + h->loads[i].vaddr + h->loads[i].memsz, page);
+
+		end = stop > end ? stop : end;
+	}
+	for (; m && m < items + c->image->mappings.count && m->range.start < end; m++)
+		if ((m->path && !same_path(m->path, c->path)) || m->kind == CS_MAPPING_HEAP ||
+		    m->kind == CS_MAPPING_STACK || m->kind == CS_MAPPING_KERNEL)
+			return (struct cs_range){ c->start, m->range.start - c->start };
+	return (struct cs_range){ c->start, end - c->start };
+}
+
+/* Without any program header: the run of mappings of the same file. */
+static struct cs_range run_of_mappings(const struct candidate *c)
+{
+	const struct cs_mapping *m = cs_image_mapping(c->image, c->start);
+	const struct cs_mapping *end = c->image->mappings.items + c->image->mappings.count;
+	cs_addr stop = cs_range_end(m->range);
+
+	for (m++; m < end && same_path(m->path, c->path) && m->file_off; m++)
+		stop = cs_range_end(m->range);
+	return (struct cs_range){ c->start, stop - c->start };
+}
+
+static void set_writable(const struct cs_image *image, const struct header *h,
+			 struct cs_module *module)
+{
+	cs_addr limit = cs_range_end(module->range);
+
+	for (size_t i = 0; i < h->count; i++) {
+		const struct cs_elf_load *l = &h->loads[i];
+		cs_addr at = cs_align_down(module->bias + l->vaddr, image->page_size);
+		cs_addr end = cs_align_up(module->bias + l->vaddr + l->memsz, image->page_size);
+		struct cs_range *last = module->writable + module->writable_count;
+
+		end = end < limit ? end : limit;
+		if (!(l->flags & PF_W) || at < module->range.start || at >= end)
+			continue;
+		if (module->writable_count && cs_range_end(last[-1]) == at)
+			last[-1].len += end - at;
+		else if (module->writable_count < CS_MODULE_WRITABLE)
+			module->writable[module->writable_count++] = (struct cs_range){ at, end - at };
+	}
+}
+
+/* The same, told by the mappings alone. */
+static void set_writable_mapped(const struct cs_image *image, struct cs_module *module)
+{
+	const struct cs_mapping *m = cs_image_mapping(image, module->range.start);
+	const struct cs_mapping *end = image->mappings.items + image->mappings.count;
+
+	for (; m && m < end && cs_range_has(module->range, m->range.start, m->range.len); m++)
+		if (m->prot & CS_PROT_W && module->writable_count < CS_MODULE_WRITABLE)
+			module->writable[module->writable_count++] = m->range;
+}
+
+static bool has_code(const struct candidate *c)
+{
+	struct cs_range run = run_of_mappings(c);
+	const struct cs_mapping *m = cs_image_mapping(c->image, c->start);
+
+	for (; m < c->image->mappings.items + c->image->mappings.count &&
+	       cs_range_has(run, m->range.start, 1);
+	     m++)
+		if (m->prot & CS_PROT_X)
+			return true;
+	return false;
+}
+
+static bool is_exe(const struct candidate *c, struct cs_range range)
+{
+	const struct cs_image *image = c->image;
+	const struct cs_mapping *m = image->at_entry ? cs_image_mapping(image, image->at_entry) : NULL;
+
+	return (image->at_phdr && cs_range_has(range, image->at_phdr, 1)) ||
+	       (image->at_entry && cs_range_has(range, image->at_entry, 1)) ||
+	       (m && m->path && m->range.start >= c->start && same_path(m->path, c->path));
+}
+
+/* Fill *module for what begins at c->start; CS_NOTFOUND: no module does. */
+static cs_status make_module(struct candidate *c, struct cs_module *module, struct cs_error *err)
+{
+	struct header h = { .count = 0 };
+	struct cs_module_match match = { can_be_file, c };
+	bool in_memory = read_header(c->image, c->start, &h);
+
+	if (!in_memory && (!c->path || cs_mem_view(c->image->mem, c->start, sizeof(Elf64_Ehdr))))
+		return CS_NOTFOUND;
+	if (in_memory && !layout_fits(c, &h))
+		return CS_NOTFOUND; /* mapped as data */
+	c->header = &h;
+	module->path = c->path ? c->path : "";
+	module->range = in_memory ? extent(c, &h) : run_of_mappings(c);
+	module->is_exe = is_exe(c, module->range);
+	if (in_memory) {
+		module->bias = bias_of(c->image, &h, c->start);
+		read_build_id(c->image, &h, module);
+	}
+
+	cs_status st = cs_image_open_file(c->image, module, &match, err);
+
+	if (st)
+		return st;
+	if (module->elf)
+		loads_of_file(module->elf, &h);
+	else if (!in_memory && !has_code(c))
+		return CS_NOTFOUND; /* a data file */
+	if (h.count) {
+		module->bias = bias_of(c->image, &h, c->start);
+		module->range = extent(c, &h);
+		set_writable(c->image, &h, module);
+	} else {
+		module->bias = c->start;
+		set_writable_mapped(c->image, module);
+	}
+	return CS_OK;
+}
+
+static void own_mappings(struct cs_image *image, uint32_t nr, size_t first)
+{
+	const struct cs_module *module = &image->modules.items[nr];
+
+	for (size_t i = first; i < image->mappings.count; i++) {
+		struct cs_mapping *m = &image->mappings.items[i];
+
+		if (!cs_range_has(module->range, m->range.start, 1))
+			break;
+		/* an anonymous mapping may begin as .bss and go on as something else */
+		if (m->path || cs_range_has(module->range, m->range.start, m->range.len))
+			m->module = nr;
+	}
+	if (module->is_exe && *module->path)
+		image->exe_path = module->path;
+}
+
+cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err)
+{
+	bool named = false;
+	cs_addr done = 0;
+
+	for (size_t i = 0; i < image->mappings.count; i++)
+		named |= image->mappings.items[i].path && *image->mappings.items[i].path == '/';
+	for (size_t i = 0; i < image->mappings.count; i++) {
+		const struct cs_mapping *m = &image->mappings.items[i];
+		struct candidate c = { .image = image, .path = m->path, .start = m->range.start };
+		struct cs_module module = { .file = CS_FILE_MISSING };
+
+		if (m->range.start < done || m->kind == CS_MAPPING_KERNEL || m->file_off ||
+		    (named && !m->path))
+			continue;
+
+		cs_status st = make_module(&c, &module, err);
+
+		if (st == CS_NOTFOUND)
+			continue;
+		if (st)
+			return st;
+		if (!cs_vec_push(&image->modules, module)) {
+			cs_elf_close(module.elf);
+			return cs_fail(err, CS_NOMEM, 0, "no memory for the modules");
+		}
+		done = cs_range_end(module.range);
+		own_mappings(image, (uint32_t)image->modules.count - 1, i);
+	}
+	return CS_OK;
+}

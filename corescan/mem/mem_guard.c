@@ -1,0 +1,87 @@
+#include "mem/mem_guard.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+
+enum { PAGE_LEN = 4096 };
+
+/* An entry is live while len is not 0; start is written before len. */
+static struct {
+	_Atomic uintptr_t start;
+	_Atomic size_t len;
+} watched[CS_GUARD_MAX];
+
+static _Atomic size_t watched_top; /* entries ever used */
+static _Atomic uint64_t lost;
+
+static bool is_watched(uintptr_t at)
+{
+	size_t top = watched_top;
+
+	for (size_t i = 0; i < top; i++) {
+		size_t len = watched[i].len;
+
+		if (len && at >= watched[i].start && at - watched[i].start < len)
+			return true;
+	}
+	return false;
+}
+
+static void on_sigbus(int nr, siginfo_t *info, void *context)
+{
+	uintptr_t at = (uintptr_t)info->si_addr;
+	void *page = (void *)(at - at % PAGE_LEN);
+
+	(void)context;
+	if (info->si_code > 0 && is_watched(at) &&
+	    mmap(page, PAGE_LEN, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == page) {
+		lost++;
+		return;
+	}
+	/* not ours: the faulting instruction runs again and kills */
+	signal(nr, SIG_DFL);
+	if (info->si_code <= 0)
+		raise(nr);
+}
+
+bool cs_guard_install(void)
+{
+	struct sigaction act = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
+
+	sigemptyset(&act.sa_mask);
+	return sigaction(SIGBUS, &act, NULL) == 0;
+}
+
+void cs_guard_watch(const void *data, size_t len)
+{
+	for (size_t i = 0; i < CS_GUARD_MAX; i++) {
+		uintptr_t none = 0;
+
+		if (!atomic_compare_exchange_strong(&watched[i].start, &none, (uintptr_t)data))
+			continue;
+		watched[i].len = len;
+
+		size_t top = watched_top;
+
+		while (top < i + 1 && !atomic_compare_exchange_weak(&watched_top, &top, i + 1))
+			;
+		return;
+	}
+}
+
+void cs_guard_forget(const void *data)
+{
+	for (size_t i = 0; data && i < watched_top; i++) {
+		if (watched[i].start != (uintptr_t)data)
+			continue;
+		watched[i].len = 0;
+		watched[i].start = 0;
+		return;
+	}
+}
+
+uint64_t cs_guard_lost(void)
+{
+	return lost;
+}

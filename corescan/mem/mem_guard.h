@@ -1,0 +1,30 @@
+/* mem_guard.h - a mapped file that shrinks under us costs a page, not the program.
+ *
+ * Reading a mapped page that the file no longer has raises SIGBUS. With the
+ * guard installed such a page, when it lies in a watched mapping, is replaced
+ * by zeroes and counted; the program goes on and says at the end that what it
+ * read cannot be trusted. Any other SIGBUS kills as ever.
+ *
+ * A signal has no handle, so this is the one table of the program that hangs
+ * off nothing. Watching is cheap and safe without installing: a library inside
+ * somebody else's process watches and leaves the signal alone.
+ */
+#ifndef CS_MEM_GUARD_H
+#define CS_MEM_GUARD_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Take SIGBUS. For programs, not for libraries. False when the system refuses. */
+bool cs_guard_install(void);
+
+/* Watch a mapping until it is forgotten; forget before munmap. At most
+ * CS_GUARD_MAX at a time, further ones go unguarded. */
+enum { CS_GUARD_MAX = 4096 };
+void cs_guard_watch(const void *data, size_t len);
+void cs_guard_forget(const void *data);
+
+/* Pages lost since the program began. Not zero: the files changed while they
+ * were read and the answer is not to be trusted. */
+uint64_t cs_guard_lost(void);
+#endif
