@@ -39,6 +39,7 @@ struct py_type {
 	uint16_t pre;	   /* bytes in front of the object in its block */
 	bool is_fixed;	   /* every instance needs exactly `need` bytes from its start */
 	bool is_leaf;	   /* fixed, and owns no other block */
+	uint32_t least; /* bytes every instance has: basicsize, but for compact strings */
 	uint32_t need;
 	uint32_t shallow;  /* for fixed types */
 };
@@ -62,6 +63,7 @@ struct py {
 	bool no_refcnt_zero; /* 3.14+: word 0 of a free-listed object is a link */
 	unsigned skew;	     /* 16 when the debug allocator's header is in front of blocks */
 	unsigned pool_size;
+	cs_addr arenas_array; /* the first array of arena records, 0 when none */
 	CS_VEC(struct py_pool) pools;
 	CS_VEC(struct py_type) types;
 	struct cs_map type_by_addr;
@@ -76,8 +78,6 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 void py_destroy(struct py *py);
 
 
-/* Classify every used block, settle what objects own. After cs_blocks_seal(). */
-cs_status py_census(struct py *py, struct cs_error *err);
 
 /* A word of the target; 0 when absent (for places where 0 means nothing too). */
 static inline uint64_t py_word(struct py *py, cs_addr addr)

@@ -100,6 +100,9 @@ void py_family_prepare(struct py *py, struct py_type *type)
 
 	type->is_fixed = !f->need && !type->itemsize && !has_values;
 	type->is_leaf = type->is_fixed && !f->claim && !f->sizeof_;
+	/* a compact str ends before PyUnicodeObject does */
+	type->least = (uint32_t)(type->flags & PY_FLAG_STR ? py_off(&py->layout, PY_ASCII_SIZE) :
+							     (uint64_t)type->basicsize);
 	type->need = (uint32_t)type->basicsize;
 	type->shallow = (uint32_t)type->basicsize + type->pre;
 }

@@ -209,6 +209,8 @@ static bool add_arenas(struct walk *w, cs_addr array, uint64_t max)
 			return true;
 	if (w->seen_count < PY_INTERPS_MAX)
 		w->seen[w->seen_count++] = array;
+	if (!py->arenas_array)
+		py->arenas_array = array;
 	for (uint64_t i = 0; p && i < max; i++) {
 		const unsigned char *r = p + i * size;
 

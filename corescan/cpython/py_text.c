@@ -15,7 +15,7 @@ static uint64_t digits(struct py *py, const struct py_obj *o)
 	return n == INT64_MIN ? UINT64_MAX >> 8 : (uint64_t)(n < 0 ? -n : n);
 }
 
-static uint64_t int_size(struct py *py, const struct py_obj *o, uint64_t n)
+static uint64_t int_size(const struct py_obj *o, uint64_t n)
 {
 	if (n > UINT32_MAX)
 		return 0;
@@ -25,7 +25,7 @@ static uint64_t int_size(struct py *py, const struct py_obj *o, uint64_t n)
 
 uint64_t py_int_need(struct py *py, const struct py_obj *o)
 {
-	return int_size(py, o, digits(py, o));
+	return int_size(o, digits(py, o));
 }
 
 /* long___sizeof___impl: 3.11 and later count one digit even for 0. */
@@ -35,7 +35,7 @@ uint64_t py_int_sizeof(struct py *py, const struct py_obj *o)
 
 	if (!n && py_minor(&py->layout) >= 11)
 		n = 1;
-	return int_size(py, o, n);
+	return int_size(o, n);
 }
 
 struct str_shape {

@@ -1,0 +1,207 @@
+#include "cpython/py_census.h"
+#include "cpython/py_families.h"
+#include "cpython/py_types.h"
+
+enum {
+	DEBUG_TAIL = 8,	   /* forbidden bytes behind a block of the debug allocator */
+	MALLOC_SLACK = 32, /* a chunk is at most this much bigger than it must be */
+	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
+};
+#define REFCNT_MAX (1ull << 40)
+
+/* Is word 0 of an object a reference count that keeps it alive? CPython
+ * Include/object.h: 3.12+ immortal objects have 0xffffffff in the low half;
+ * 3.14+ the low half is the count, then 16 bits overflow (0 with the GIL). */
+static bool refcnt_lives(const struct py *py, uint64_t word)
+{
+	if (py->no_refcnt_zero)
+		return (uint32_t)word && !(word >> 32 & 0xffff);
+	if (word == UINT32_MAX && py_minor(&py->layout) >= 12)
+		return true;
+	return word && word < REFCNT_MAX;
+}
+
+/* 3.13+: attribute values behind the object: capacity + 1 words, and a byte of
+ * order each, rounded up (pycore_dict.h, _PyInlineValuesSize). */
+static uint64_t inline_values(const struct py_obj *o)
+{
+	uint64_t at = (uint64_t)o->type->basicsize;
+	uint64_t capacity = o->room > at ? o->p[at] : 0;
+
+	return (capacity + 1) * 8 + cs_align_up(capacity, 8);
+}
+
+static uint64_t need_of(struct py *py, const struct py_obj *o)
+{
+	const struct py_type *t = o->type;
+	uint64_t need;
+
+	if (o->room < t->least)
+		return 0;
+	if (t->is_fixed)
+		return t->need;
+	need = t->family->need ? t->family->need(py, o) : py_default_sizeof(py, o);
+	if (need && t->flags & PY_FLAG_INLINE_VALUES)
+		need += inline_values(o);
+	return need;
+}
+
+/* Does the block have the size the allocator gives for what the object needs? */
+static bool size_fits(const struct py *py, const struct py_obj *o, uint64_t need, uint64_t len)
+{
+	const struct py_type *t = o->type;
+	uint64_t total = need + t->pre + (py->skew ? py->skew + DEBUG_TAIL : 0);
+
+	if (!need || total > len)
+		return false;
+	/* PyType_GenericAlloc gives one item more than asked; resized objects shrink in place */
+	if (t->family->varies || t->itemsize)
+		return true;
+	return len - total < (len % 16 ? MALLOC_SLACK : 16);
+}
+
+static bool fits(struct py *py, const struct py_obj *o, uint64_t len)
+{
+	return size_fits(py, o, need_of(py, o), len);
+}
+
+/* Try the object at this distance into the block. */
+static bool try_at(struct py *py, cs_addr block, const unsigned char *p, uint64_t len, uint64_t pre,
+		   struct py_obj *out)
+{
+	uint64_t at = py->skew + pre;
+	uint32_t nr;
+
+	if (len < at + 16)
+		return false;
+	nr = py_type_at(py, cs_le64(p + at + py->layout.off[PY_OB_TYPE]));
+	if (nr == PY_NO_TYPE || py->types.items[nr].pre != pre)
+		return false;
+	*out = (struct py_obj){ block + at, p + at, len - at, &py->types.items[nr] };
+	return fits(py, out, len);
+}
+
+bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
+		  struct py_obj *out)
+{
+	for (uint64_t pre = 0; pre <= 32; pre += 16)
+		if (try_at(py, block, p, len, pre, out))
+			return true;
+	return false;
+}
+
+/* Count a live object and let it claim what it owns. */
+static void count_object(struct py *py, const struct py_obj *o, uint64_t len)
+{
+	const struct py_type *t = o->type;
+	struct cs_type *row = &py->model->types.items[t->model_nr];
+
+	row->count++;
+	row->bytes += len;
+	if (t->is_leaf) {
+		row->shallow += t->shallow;
+		return;
+	}
+	row->shallow += py_getsizeof(py, o);
+	if (t->family->claim)
+		t->family->claim(py, o);
+	if (t->flags & PY_FLAG_MANAGED_DICT)
+		py_instance_claim(py, o);
+}
+
+/* A dead object that CPython keeps for reuse: up to 3.13 its count is 0 and
+ * the collector does not know it (only containers are kept so, and floats,
+ * whose type word is a link and never gets here). */
+static bool is_cached(const struct py *py, const struct py_obj *o)
+{
+	return !py->no_refcnt_zero && !cs_le64(o->p) && o->type->flags & PY_FLAG_HAVE_GC &&
+	       !cs_le64(o->p - GC_NEXT_BACK);
+}
+
+static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned char *p,
+				    uint64_t len)
+{
+	struct py_obj o;
+
+	for (uint64_t pre = 0; pre <= 32; pre += 16) {
+		if (!try_at(py, block, p, len, pre, &o))
+			continue;
+		if (refcnt_lives(py, cs_le64(o.p))) {
+			count_object(py, &o, len);
+			return CS_BLOCK_OBJECT;
+		}
+		if (is_cached(py, &o))
+			return CS_BLOCK_CACHED;
+	}
+	return CS_BLOCK_USED;
+}
+
+static void census_pool(struct py *py, const struct py_pool *pool)
+{
+	unsigned char scratch[16384];
+	struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
+	const unsigned char *p = cs_mem_borrow(py->mem, pool->addr, py->pool_size, scratch);
+	uint64_t head = py_off(&py->layout, PY_POOL_HEADER_SIZE);
+	uint64_t base;
+
+	if (!span || !p)
+		return;
+	base = (pool->addr - span->start) / 16;
+	for (uint64_t i = 0, off = head; i < pool->count; i++, off += pool->size) {
+		uint64_t g = base + off / 16;
+		enum cs_block_state state;
+
+		if (cs_tile_get(span->tiles, g) != CS_BLOCK_USED)
+			continue;
+		state = classify(py, pool->addr + off, p + off, pool->size);
+		if (state != CS_BLOCK_USED)
+			cs_tile_set(span->tiles, g, (unsigned)state);
+	}
+}
+
+static void census_chunks(struct py *py, struct cs_span *span)
+{
+	const uint64_t end = span->len / 16;
+
+	for (uint64_t g = 0, next; g < end; g = next) {
+		uint64_t len;
+		const unsigned char *p;
+		enum cs_block_state state;
+		cs_addr user = span->start + g * 16 + 16;
+
+		next = cs_span_next(span, g);
+		if (cs_tile_get(span->tiles, g) != CS_BLOCK_USED)
+			continue;
+		len = (next - g) * 16 - 8;
+		p = cs_mem_view(py->mem, user, len);
+		state = p ? classify(py, user, p, len) : CS_BLOCK_USED;
+		if (state != CS_BLOCK_USED)
+			cs_tile_set(span->tiles, g, (unsigned)state);
+	}
+}
+
+static void census_big(struct py *py, struct cs_big_block *big)
+{
+	const unsigned char *p;
+
+	if (big->state != CS_BLOCK_USED)
+		return;
+	p = cs_mem_view(py->mem, big->user, big->usable);
+	if (p)
+		big->state = (uint8_t)classify(py, big->user, p, big->usable);
+}
+
+cs_status py_census(struct py *py, struct cs_error *err)
+{
+	struct cs_blocks *blocks = &py->model->blocks;
+
+	(void)err;
+	for (size_t i = 0; i < blocks->spans.count; i++)
+		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC)
+			census_chunks(py, &blocks->spans.items[i]);
+	for (size_t i = 0; i < blocks->big.count; i++)
+		census_big(py, &blocks->big.items[i]);
+	for (size_t i = 0; i < py->pools.count; i++)
+		census_pool(py, &py->pools.items[i]);
+	return CS_OK;
+}

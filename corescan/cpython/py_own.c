@@ -1,0 +1,223 @@
+/* CPython Python/pystate.c, Objects/obmalloc.c (arena map), the object files
+ * (free lists), 3.8 to 3.14. */
+#include "cpython/py_own.h"
+#include "cpython/py_dict.h"
+
+enum {
+	THREADS_MAX = 1 << 16,
+	CHUNKS_MAX = 1 << 16,
+	FREELIST_SLOTS = 64,
+	FREELIST_LONGEST = 2000,
+	FLOAT_BLOCK = 32,
+	KEYS_SLOTS = 8,
+};
+
+static bool mark(struct py *py, cs_addr addr, enum cs_block_state state)
+{
+	struct cs_block block;
+
+	if (!addr || !cs_blocks_at(&py->model->blocks, addr - py->skew, &block) ||
+	    block.state != CS_BLOCK_USED)
+		return false;
+	cs_block_set(&py->model->blocks, &block, state);
+	return true;
+}
+
+/* Raw-domain blocks have a debug header as well; tolerate either. */
+static void mark_raw(struct py *py, cs_addr addr)
+{
+	mark(py, addr, CS_BLOCK_RUNTIME);
+}
+
+/* Data stack chunks are mappings of their own (the arena allocator's mmap). */
+static cs_status own_datastack(struct py *py, cs_addr thread, struct cs_error *err)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr chunk;
+	cs_status st = CS_OK;
+
+	if (!py_has(l, PY_TS_DATASTACK_CHUNK))
+		return CS_OK;
+	chunk = py_word(py, thread + py_off(l, PY_TS_DATASTACK_CHUNK));
+	for (int i = 0; !st && chunk && i < CHUNKS_MAX; i++) {
+		uint64_t size = py_word(py, chunk + py_off(l, PY_STACK_CHUNK_SIZE));
+
+		if (!size || size % 4096 || chunk % 4096 || size > cs_mem_run(py->mem, chunk))
+			break;
+		st = cs_model_region(py->model, (struct cs_range){ chunk, size }, CS_PY_RUNTIME, false,
+				     err);
+		chunk = py_word(py, chunk + py_off(l, PY_STACK_CHUNK_PREVIOUS));
+	}
+	return st;
+}
+
+static cs_status own_states(struct py *py, struct cs_error *err)
+{
+	const struct py_layout *l = &py->layout;
+	cs_status st = CS_OK;
+
+	for (size_t i = 0; i < py->interp_count; i++) {
+		cs_addr interp = py->interps[i];
+		cs_addr thread = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
+
+		mark_raw(py, interp);
+		for (int n = 0; !st && thread && n < THREADS_MAX; n++) {
+			mark_raw(py, thread);
+			st = own_datastack(py, thread, err);
+			thread = py_word(py, thread + py_off(l, PY_TS_NEXT));
+		}
+	}
+	return st;
+}
+
+/* The radix tree over arena addresses (3.10+): root -> middle -> bottom nodes. */
+static void own_map(struct py *py, cs_addr root)
+{
+	uint64_t top = py_off(&py->layout, PY_MAP_TOP_SIZE);
+	uint64_t mid = py_off(&py->layout, PY_MAP_MID_SIZE);
+	const unsigned char *p = cs_mem_view(py->mem, root, top);
+
+	for (uint64_t i = 0; p && i + 8 <= top; i += 8) {
+		cs_addr node = cs_le64(p + i);
+		const unsigned char *q = node ? cs_mem_view(py->mem, node, mid) : NULL;
+
+		if (!q)
+			continue;
+		mark_raw(py, node);
+		for (uint64_t k = 0; k + 8 <= mid; k += 8)
+			mark_raw(py, cs_le64(q + k));
+	}
+}
+
+static void own_obmalloc(struct py *py)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr root;
+
+	for (size_t i = 0; i < py->interp_count && py_has(l, PY_OBMALLOC_MAP_ROOT); i++) {
+		cs_addr state = py->interps[i] + py_off(l, PY_IS_OBMALLOC);
+
+		if (py_minor(l) >= 13)
+			state = py_word(py, state);
+		mark_raw(py, state);
+		mark_raw(py, py_word(py, state + py_off(l, PY_OBMALLOC_ARENAS)));
+		own_map(py, state + py_off(l, PY_OBMALLOC_MAP_ROOT));
+	}
+	if (py_has(l, PY_MAP_TOP_SIZE) && !py_has(l, PY_OBMALLOC_MAP_ROOT) &&
+	    !cs_module_symbol(py->module, py->image, "arena_map_root", &root, NULL))
+		own_map(py, root);
+	mark_raw(py, py->arenas_array);
+}
+
+/* 3.14+: struct _Py_freelists is pairs {first, count}; word 0 of each entry
+ * links to the next. Entries point at objects: their block holds them. */
+static void cache_lists(struct py *py, cs_addr lists)
+{
+	for (int i = 0; i < FREELIST_SLOTS; i++) {
+		cs_addr node = py_word(py, lists + (uint64_t)i * 16);
+		uint64_t n = py_word(py, lists + (uint64_t)i * 16 + 8);
+		struct cs_block block;
+
+		if (!node != !n || n > FREELIST_LONGEST)
+			return; /* past the last list */
+		for (; node && n; n--, node = py_word(py, node))
+			if (cs_blocks_holding(&py->model->blocks, node, &block) &&
+			    block.state == CS_BLOCK_USED)
+				cs_block_set(&py->model->blocks, &block, CS_BLOCK_CACHED);
+	}
+}
+
+/* Floats up to 3.13: the type word links to the next; 3.10-3.12 {count,
+ * first} in the interpreter, 3.13 {first, count} at the head of the lists. */
+static void cache_floats(struct py *py, cs_addr node)
+{
+	uint64_t off = py_off(&py->layout, PY_OB_TYPE);
+
+	for (int i = 0; node && i < FREELIST_LONGEST; i++) {
+		if (!mark(py, node, CS_BLOCK_CACHED))
+			return;
+		node = py_word(py, node + off);
+	}
+}
+
+static void own_freelists(struct py *py)
+{
+	const struct py_layout *l = &py->layout;
+
+	for (size_t i = 0; i < py->interp_count; i++) {
+		cs_addr interp = py->interps[i];
+
+		if (py_has(l, PY_IS_FREELISTS) && py_minor(l) >= 14)
+			cache_lists(py, interp + py_off(l, PY_IS_FREELISTS));
+		else if (py_has(l, PY_IS_FREELISTS))
+			cache_floats(py, py_word(py, interp + py_off(l, PY_IS_FREELISTS)));
+		else if (py_has(l, PY_IS_FLOAT_STATE))
+			cache_floats(py, py_word(py, interp + py_off(l, PY_IS_FLOAT_STATE) + 8));
+	}
+}
+
+cs_status py_own_runtime(struct py *py, struct cs_error *err)
+{
+	cs_status st = own_states(py, err);
+
+	own_obmalloc(py);
+	own_freelists(py);
+	return st;
+}
+
+/* A float in the static free list of 3.8 and 3.9: count 0, and the type word
+ * is the next one, or the end of the list. */
+static bool is_float_link(struct py *py, const unsigned char *p)
+{
+	struct cs_block next;
+	cs_addr to = cs_le64(p + py->layout.off[PY_OB_TYPE]);
+	uint64_t refcnt;
+
+	if (cs_le64(p) || !to)
+		return false;
+	return cs_blocks_at(&py->model->blocks, to - py->skew, &next) && next.len == FLOAT_BLOCK &&
+	       (next.state == CS_BLOCK_USED || next.state == CS_BLOCK_CACHED) &&
+	       cs_mem_u64(py->mem, to, &refcnt) && !refcnt;
+}
+
+/* A keys table without owner and count 0: dict's own free list (up to 3.13). */
+static bool is_cached_keys(struct py *py, cs_addr addr, uint64_t len)
+{
+	struct py_keys k;
+
+	return !py->no_refcnt_zero && py_keys_load(py, addr, &k) && !k.refcnt &&
+	       k.slots == KEYS_SLOTS && k.size <= len && len - k.size < 16;
+}
+
+static void leftover(struct py *py, const struct py_pool *pool, struct cs_span *span, uint64_t g,
+		     cs_addr at, const unsigned char *p)
+{
+	if (pool->size == FLOAT_BLOCK && !py->no_refcnt_zero && is_float_link(py, p)) {
+		cs_tile_set(span->tiles, g, CS_BLOCK_CACHED);
+		/* the last one's link is empty: only its neighbour in the list knows it */
+		mark(py, cs_le64(p + py->layout.off[PY_OB_TYPE]), CS_BLOCK_CACHED);
+	} else if (is_cached_keys(py, at + py->skew, pool->size - py->skew)) {
+		cs_tile_set(span->tiles, g, CS_BLOCK_CACHED);
+	}
+}
+
+cs_status py_own_leftovers(struct py *py, struct cs_error *err)
+{
+	uint64_t head = py_off(&py->layout, PY_POOL_HEADER_SIZE);
+
+	(void)err;
+	for (size_t i = 0; i < py->pools.count; i++) {
+		const struct py_pool *pool = &py->pools.items[i];
+		struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
+		const unsigned char *p = cs_mem_view(py->mem, pool->addr, py->pool_size);
+		uint64_t off = head;
+
+		for (uint64_t k = 0; span && p && k < pool->count; k++, off += pool->size) {
+			uint64_t g = (pool->addr + off - span->start) / 16;
+
+			if (cs_tile_get(span->tiles, g) == CS_BLOCK_USED)
+				leftover(py, pool, span, g, pool->addr + off, p + off + py->skew);
+		}
+	}
+	return CS_OK;
+}

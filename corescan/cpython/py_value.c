@@ -1,0 +1,184 @@
+#include "cpython/py_value.h"
+#include "cpython/py_dict.h"
+#include "cpython/py_types.h"
+
+#include <stdio.h>
+
+enum { TEXT_MAX = 60, DIGIT_BITS = 30, KEYS_SHOWN = 4 };
+
+static void quote(char *out, size_t cap, const char *prefix, const char *text, size_t len, bool cut)
+{
+	size_t at = (size_t)snprintf(out, cap, "%s'", prefix);
+
+	for (size_t i = 0; i < len && at + 6 < cap; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c == '\'' || c == '\\')
+			at += (size_t)snprintf(out + at, cap - at, "\\%c", c);
+		else if (c == '\n')
+			at += (size_t)snprintf(out + at, cap - at, "\\n");
+		else if (c < 32 || c == 127)
+			at += (size_t)snprintf(out + at, cap - at, "\\x%02x", c);
+		else
+			out[at++] = (char)c;
+	}
+	snprintf(out + at, cap - at, "%s'", cut ? "..." : "");
+}
+
+static void str_value(struct py *py, cs_addr addr, char *out, size_t cap)
+{
+	char text[TEXT_MAX * 4 + 8];
+	size_t len;
+	uint64_t length = py_word(py, addr + py_off(&py->layout, PY_STR_LENGTH));
+
+	if (py_str_text(py, addr, text, TEXT_MAX + 5, &len))
+		quote(out, cap, "", text, len, length > len);
+}
+
+static void bytes_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
+{
+	uint64_t n = cs_le64(o->p + py->layout.off[PY_OB_SIZE]), off = py_off(&py->layout, PY_BYTES_SVAL);
+	size_t show = n < TEXT_MAX ? (size_t)n : TEXT_MAX;
+	char hex[TEXT_MAX * 4 + 1];
+	size_t at = 0;
+
+	if (o->room < off + show)
+		return;
+	for (size_t i = 0; i < show; i++) {
+		unsigned char c = o->p[off + i];
+
+		/* bytes are no text: what is not ASCII is written as Python would */
+		at += c < 127 ? (size_t)snprintf(hex + at, 5, "%c", c ? c : ' ') :
+				(size_t)snprintf(hex + at, 5, "\\x%02x", c);
+		if (!c)
+			hex[at - 1] = '\1';
+	}
+	quote(out, cap, "b", hex, at, n > show);
+}
+
+static void int_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
+{
+	const struct py_layout *l = &py->layout;
+	bool negative;
+	uint64_t n, value = 0;
+
+	if (py_has(l, PY_LONG_TAG)) {
+		uint64_t tag = cs_le64(o->p + l->off[PY_LONG_TAG]);
+
+		n = tag >> 3;
+		negative = (tag & 3) == 2;
+	} else {
+		int64_t size = (int64_t)cs_le64(o->p + l->off[PY_OB_SIZE]);
+
+		negative = size < 0;
+		n = negative ? 0 - (uint64_t)size : (uint64_t)size;
+	}
+	if (n > 2) {
+		snprintf(out, cap, "%sa number of about %" PRIu64 " bits", negative ? "-" : "",
+			 n * DIGIT_BITS);
+		return;
+	}
+	for (uint64_t i = n; i-- > 0;) {
+		uint32_t digit = 0;
+
+		cs_ignore(cs_mem_u32(py->mem, o->addr + py_off(l, PY_LONG_DIGIT) + i * 4, &digit) ? CS_OK :
+												     CS_FAULT,
+			  "an absent digit shows as 0");
+		value = value << DIGIT_BITS | digit;
+	}
+	snprintf(out, cap, "%s%" PRIu64, negative ? "-" : "", value);
+}
+
+static void float_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
+{
+	uint64_t bits = cs_le64(o->p + py->layout.off[PY_FLOAT_FVAL]);
+	double value;
+
+	memcpy(&value, &bits, sizeof(value));
+	for (int digits = 1; digits <= 17; digits++) {
+		double back;
+
+		snprintf(out, cap, "%.*g", digits, value);
+		if (sscanf(out, "%lf", &back) == 1 && !memcmp(&back, &value, sizeof(back)))
+			return;
+	}
+}
+
+static void dict_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
+{
+	const struct py_layout *l = &py->layout;
+	uint64_t used = cs_le64(o->p + l->off[PY_DICT_USED]);
+	struct py_keys k;
+	size_t at;
+	int shown = 0;
+
+	at = (size_t)snprintf(out, cap, "%" PRIu64 " %s", used, used == 1 ? "entry" : "entries");
+	if (!py_keys_load(py, cs_le64(o->p + l->off[PY_DICT_KEYS]), &k))
+		return;
+	for (uint64_t i = 0; i < k.nentries && shown < KEYS_SHOWN && at + 80 < cap; i++) {
+		cs_addr key, value, type;
+		char text[48] = "";
+		uint32_t nr;
+
+		if (!py_keys_entry(py, &k, i, &key, &value) || !key)
+			continue;
+		type = py_word(py, key + py_off(l, PY_OB_TYPE));
+		nr = py_type_at(py, type);
+		if (nr == PY_NO_TYPE || !(py->types.items[nr].flags & PY_FLAG_STR) ||
+		    !py_str_text(py, key, text, 24, NULL))
+			continue;
+
+		char quoted[96];
+
+		quote(quoted, sizeof(quoted), "", text, strlen(text), false);
+		at += (size_t)snprintf(out + at, cap - at, "%s%s", shown++ ? ", " : ", keys ", quoted);
+	}
+	if (shown && used > (uint64_t)shown)
+		snprintf(out + at, cap - at, ", ...");
+}
+
+static void named(struct py *py, const struct py_obj *o, enum py_field field, char *out, size_t cap)
+{
+	char text[128];
+
+	if (py_str_text(py, py_word(py, o->addr + py_off(&py->layout, field)), text, sizeof(text), NULL))
+		snprintf(out, cap, "%s", text);
+}
+
+void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
+{
+	const struct py_layout *l = &py->layout;
+	const char *family = o->type->family->name;
+	uint64_t n = o->room >= py_off(l, PY_OB_SIZE) + 8 ? cs_le64(o->p + l->off[PY_OB_SIZE]) : 0;
+
+	out[0] = 0;
+	if (!strcmp(family, "str"))
+		str_value(py, o->addr, out, cap);
+	else if (!strcmp(family, "int"))
+		int_value(py, o, out, cap);
+	else if (!strcmp(family, "bytes"))
+		bytes_value(py, o, out, cap);
+	else if (!strcmp(family, "dict") || !strcmp(family, "collections.OrderedDict"))
+		dict_value(py, o, out, cap);
+	else if (!strcmp(family, "list") || !strcmp(family, "tuple") ||
+		 !strcmp(family, "collections.deque") || !strcmp(family, "bytearray"))
+		snprintf(out, cap, "%" PRIu64 " %s", n, n == 1 ? "item" : "items");
+	else if (!strcmp(family, "set") || !strcmp(family, "frozenset"))
+		snprintf(out, cap, "%" PRIu64 " items", py_word(py, o->addr + py_off(l, PY_SET_USED)));
+	else if (!strcmp(family, "type")) {
+		uint32_t nr = py_type_at(py, o->addr);
+
+		if (nr != PY_NO_TYPE)
+			snprintf(out, cap, "%s", py->model->types.items[py->types.items[nr].model_nr].name);
+	} else if (!strcmp(family, "code"))
+		named(py, o, PY_CODE_NAME, out, cap);
+	else if (!strcmp(family, "module"))
+		named(py, o, PY_MODULE_NAME, out, cap);
+	else if (!strcmp(family, "generator") || !strcmp(family, "coroutine") ||
+		 !strcmp(family, "async_generator"))
+		named(py, o, PY_GEN_QUALNAME, out, cap);
+	else if (!strcmp(py->model->types.items[o->type->model_nr].name, "function"))
+		named(py, o, PY_FUNC_QUALNAME, out, cap);
+	else if (!strcmp(py->model->types.items[o->type->model_nr].name, "float"))
+		float_value(py, o, out, cap);
+}

@@ -1,0 +1,200 @@
+#include "scan/scan.h"
+#include "base/own.h"
+#include "cpython/py_census.h"
+#include "cpython/py_obmalloc.h"
+#include "cpython/py_own.h"
+#include "glibc/glibc.h"
+#include "image/image.h"
+#include "mem/mem_core.h"
+#include "mem/mem_live.h"
+#include "scan/regions.h"
+
+#include <ctype.h>
+#include <errno.h>
+
+struct cs_scan {
+	struct cs_scan_options options;
+	struct cs_model model;
+	struct cs_core *core; /* one of these two */
+	struct cs_live *live;
+	struct cs_image *image;
+	struct cs_glibc *glibc;
+	struct py *py;
+};
+
+static bool tell(const struct cs_scan *scan, const char *step, unsigned permille)
+{
+	return !scan->options.progress ||
+	       scan->options.progress(scan->options.progress_ctx, step, permille);
+}
+
+static uint64_t present_of(void *ctx, cs_addr addr, uint64_t len)
+{
+	return cs_mem_present(ctx, addr, len);
+}
+
+/* All digits and no such file: a pid. */
+static bool names_pid(const char *target, const struct cs_scan_options *options, int *pid)
+{
+	const char *p = target;
+	long n;
+
+	while (isdigit((unsigned char)*p))
+		p++;
+	if (*p || p == target || (!options->is_pid && !access(target, F_OK)))
+		return false;
+	errno = 0;
+	n = strtol(target, NULL, 10);
+	*pid = errno || n > INT32_MAX ? -1 : (int)n;
+	return true;
+}
+
+static cs_status open_target(struct cs_scan *scan, const char *target, struct cs_error *err)
+{
+	const struct cs_scan_options *o = &scan->options;
+	struct cs_image_options image = { o->exe, o->sysroot, o->debug_dir };
+	struct cs_live_options live = { o->allow_swap_in };
+	cs_status st;
+	int pid;
+
+	if (!names_pid(target, o, &pid)) {
+		if (o->is_pid)
+			return cs_fail(err, CS_USAGE, 0, "%s: not a process number", target);
+		st = cs_core_open(target, &scan->core, err);
+		return st ? st : cs_image_of_core(scan->core, &image, &scan->image, err);
+	}
+	st = cs_live_open(pid, &live, &scan->live, err);
+	return st ? st : cs_image_of_live(scan->live, &image, &scan->image, err);
+}
+
+static void describe_target(struct cs_scan *scan)
+{
+	struct cs_target_info *t = &scan->model.target;
+	const struct cs_mem *mem = scan->image->mem;
+
+	t->kind = scan->live ? "live" : "core";
+	t->path = scan->core ? scan->core->path : NULL;
+	t->pid = scan->image->pid;
+	t->signal = scan->image->signal;
+	t->command = scan->image->command ? scan->image->command : "";
+	t->threads = scan->image->threads.count;
+	t->mapped = mem->mapped;
+	t->present = mem->present;
+	t->lost = mem->truncated;
+	t->swapped = mem->swapped;
+	t->missing = mem->mapped - mem->present;
+	t->truncated = mem->truncated || (scan->core && scan->core->lost_headers);
+	if (!scan->core)
+		return;
+	if (t->truncated)
+		cs_model_anomaly(&scan->model, "core.truncated", 0,
+				 "the file ends before its memory does: %" PRIu64
+				 " bytes and %" PRIu64 " program headers are missing",
+				 mem->truncated, scan->core->lost_headers);
+	if (scan->core->header_lies)
+		cs_model_anomaly(&scan->model, "core.headers", 0,
+				 "%" PRIu64 " program headers contradict the file or each other",
+				 scan->core->header_lies);
+}
+
+static cs_status walk_malloc(struct cs_scan *scan, struct cs_error *err)
+{
+	cs_status st = cs_glibc_find(scan->image, &scan->model, &scan->glibc, err);
+
+	if (st == CS_NOTFOUND)
+		return CS_OK;
+	return st ? st : cs_glibc_walk(scan->glibc, err);
+}
+
+static cs_status walk_python(struct cs_scan *scan, struct cs_error *err)
+{
+	cs_status st = py_find(scan->image, &scan->model, &scan->py, err);
+
+	if (st == CS_NOTFOUND || st == CS_UNSUPPORTED)
+		return CS_OK; /* the model says so; the rest of the report stands */
+	return st ? st : py_obmalloc_walk(scan->py, err);
+}
+
+static cs_status walk(struct cs_scan *scan, struct cs_error *err)
+{
+	cs_status st = walk_malloc(scan, err);
+
+	if (!st && !tell(scan, "pymalloc", 300))
+		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (!st)
+		st = walk_python(scan, err);
+	if (!st && scan->glibc)
+		st = cs_glibc_mapped(scan->glibc, err);
+	if (!st && !tell(scan, "objects", 500))
+		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (st)
+		return st;
+	cs_blocks_seal(&scan->model.blocks);
+	if (scan->py) {
+		st = py_own_runtime(scan->py, err);
+		if (!st)
+			st = py_census(scan->py, err);
+		if (!st)
+			st = py_own_leftovers(scan->py, err);
+	}
+	return st;
+}
+
+static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_error *err)
+{
+	cs_status st = open_target(scan, target, err);
+
+	if (st)
+		return st;
+	describe_target(scan);
+	if (!tell(scan, "malloc", 100))
+		return cs_fail(err, CS_LIMIT, 0, "interrupted");
+	st = walk(scan, err);
+	if (!st)
+		st = cs_regions_of_image(scan->image, &scan->model, err);
+	if (!st && !tell(scan, "ledger", 900))
+		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (!st)
+		st = cs_model_settle(&scan->model, present_of, scan->image->mem, err);
+	if (!st)
+		st = cs_model_check(&scan->model, err);
+	if (scan->live)
+		scan->model.target.stopped_ns = cs_live_resume(scan->live);
+	return st;
+}
+
+cs_status cs_scan_open(const char *target, const struct cs_scan_options *options,
+		       struct cs_scan **out, struct cs_error *err)
+{
+	struct cs_scan *scan = calloc(1, sizeof(*scan));
+	cs_status st;
+
+	if (!scan)
+		return cs_fail(err, CS_NOMEM, 0, "no memory");
+	if (options)
+		scan->options = *options;
+	st = scan_all(scan, target, err);
+	if (st)
+		cs_scan_close(scan);
+	else
+		*out = scan;
+	return st;
+}
+
+void cs_scan_close(struct cs_scan *scan)
+{
+	if (!scan)
+		return;
+	py_destroy(scan->py);
+	cs_glibc_destroy(scan->glibc);
+	cs_image_destroy(scan->image);
+	cs_live_close(scan->live);
+	cs_core_close(scan->core);
+	cs_model_deinit(&scan->model);
+	free(scan);
+}
+
+struct cs_model *cs_scan_model(struct cs_scan *scan)
+{
+	return &scan->model;
+}
