@@ -42,7 +42,7 @@ enum cs_file_state {
 	CS_FILE_MISSING
 };
 
-struct cs_live;
+
 struct cs_elf; /* an opened ELF file, elf_file.h of this room */
 
 enum { CS_MODULE_WRITABLE = 8 };
@@ -89,11 +89,11 @@ struct cs_image {
 	cs_addr at_phdr, at_entry, at_base, at_sysinfo_ehdr; /* auxv, 0 when unknown */
 	cs_addr at_stack; /* an address on the first stack, 0 when unknown */
 	bool is_live;
-	struct cs_live *live; /* borrowed; NULL for a core */
 	struct cs_arena strings;
 };
 
 struct cs_core;
+struct cs_live;
 
 /* Take the picture, find and open the files, lay their pages under mem.
  * Missing pieces (no NT_FILE, no files) are no failure. */

@@ -85,7 +85,7 @@ static cs_status try_build_id_dir(struct cs_image *image, struct cs_module *modu
 	return st;
 }
 
-/* The file a living process has open, also deleted and in another namespace. */
+/* The file a living process has mapped, also deleted and in another namespace. */
 static cs_status try_live(struct cs_image *image, struct cs_module *module, size_t path_len,
 			  const struct cs_module_match *match, struct cs_error *err)
 {
@@ -93,14 +93,19 @@ static cs_status try_live(struct cs_image *image, struct cs_module *module, size
 	char path[PATH_MAX], dir[64];
 	cs_status st = CS_OK;
 
-	if (m) {
+	/* our own file of that name is as good when the build id says so, and
+	 * outlives the process */
+	if (module->build_id_len && *module->path == '/' &&
+	    join(path, sizeof(path), "", module->path, path_len))
+		st = try_file(image, module, path, match, err);
+	snprintf(dir, sizeof(dir), "/proc/%d/root", image->pid);
+	if (!st && *module->path == '/' && join(path, sizeof(path), dir, module->path, path_len))
+		st = try_file(image, module, path, match, err);
+	if (!st && m) {
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, image->pid,
 			 m->range.start, cs_range_end(m->range));
 		st = try_file(image, module, path, match, err);
 	}
-	snprintf(dir, sizeof(dir), "/proc/%d/root", image->pid);
-	if (!st && join(path, sizeof(path), dir, module->path, path_len))
-		st = try_file(image, module, path, match, err);
 	if (!st && module->is_exe) {
 		snprintf(path, sizeof(path), "/proc/%d/exe", image->pid);
 		st = try_file(image, module, path, match, err);

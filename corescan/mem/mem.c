@@ -214,12 +214,20 @@ const char *cs_mem_text(struct cs_mem *mem, cs_addr addr, size_t max, size_t *le
 {
 	struct cs_mem_seg *seg = cs_mem_find(mem, addr);
 
-	if (!seg)
+	if (!seg || max == SIZE_MAX)
 		return NULL;
 
 	uint64_t room = seg->len - (addr - seg->start);
+	uint64_t page = (1u << PAGE_BITS) - (addr & ((1u << PAGE_BITS) - 1));
 	size_t look = room < max + 1 ? (size_t)room : max + 1;
 	const unsigned char *p = cs_mem_view(mem, addr, look);
+
+	/* the text may end on the last page that a process lets go of */
+	if (!p && look > page) {
+		look = (size_t)page;
+		p = cs_mem_view(mem, addr, look);
+	}
+
 	const unsigned char *nul = p ? memchr(p, 0, look) : NULL;
 
 	if (!nul)

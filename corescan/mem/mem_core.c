@@ -19,20 +19,36 @@ static bool in_file(const struct cs_core *core, uint64_t off, uint64_t len)
 	return cs_range_has((struct cs_range){ 0, core->size }, off, len);
 }
 
+/* Look before opening: a device may do something when it is opened. */
+static cs_status open_file(const char *path, struct stat *st, int *out, struct cs_error *err)
+{
+	if (stat(path, st))
+		return cs_fail_os(err, "%s", path);
+	if (S_ISDIR(st->st_mode))
+		return cs_fail(err, CS_CORRUPT, 0, "%s: is a directory, not a core file", path);
+	if (!S_ISREG(st->st_mode))
+		return cs_fail(err, CS_CORRUPT, 0, "%s: not a regular file", path);
+
+	/* O_NONBLOCK: a FIFO that took its place must not hang us */
+	cs_autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+	if (fd < 0 || fstat(fd, st))
+		return cs_fail_os(err, "%s", path);
+	if (!S_ISREG(st->st_mode))
+		return cs_fail(err, CS_CORRUPT, 0, "%s: not a regular file", path);
+	*out = fd;
+	fd = -1;
+	return CS_OK;
+}
+
 static cs_status map_file(struct cs_core *core, struct cs_error *err)
 {
 	struct stat st;
-	/* O_NONBLOCK: a FIFO of that name must not hang us */
-	cs_autoclose int fd = open(core->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cs_autoclose int fd = -1;
+	cs_status status = open_file(core->path, &st, &fd, err);
 
-	if (fd < 0)
-		return cs_fail_os(err, "%s", core->path);
-	if (fstat(fd, &st))
-		return cs_fail_os(err, "%s", core->path);
-	if (S_ISDIR(st.st_mode))
-		return cs_fail(err, CS_CORRUPT, 0, "%s: is a directory, not a core file", core->path);
-	if (!S_ISREG(st.st_mode))
-		return cs_fail(err, CS_CORRUPT, 0, "%s: not a regular file", core->path);
+	if (status)
+		return status;
 	if (!st.st_size)
 		return cs_fail(err, CS_CORRUPT, 0, "%s: the file is empty", core->path);
 
@@ -44,6 +60,26 @@ static cs_status map_file(struct cs_core *core, struct cs_error *err)
 	core->size = (size_t)st.st_size;
 	cs_guard_watch(core->data, core->size);
 	return CS_OK;
+}
+
+/* The tool that would unpack it, or NULL. */
+static const char *unpacker(const struct cs_core *core)
+{
+	static const struct {
+		const char *tool;
+		size_t len;
+		unsigned char magic[6];
+	} kinds[] = {
+		{ "zstd -d", 4, { 0x28, 0xb5, 0x2f, 0xfd } },
+		{ "gzip -d", 2, { 0x1f, 0x8b } },
+		{ "lz4 -d", 4, { 0x04, 0x22, 0x4d, 0x18 } },
+		{ "xz -d", 6, { 0xfd, '7', 'z', 'X', 'Z', 0 } },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (core->size >= kinds[i].len && !memcmp(core->data, kinds[i].magic, kinds[i].len))
+			return kinds[i].tool;
+	return NULL;
 }
 
 static const char *class_problem(const unsigned char *h)
@@ -60,7 +96,11 @@ static const char *class_problem(const unsigned char *h)
 static cs_status check_header(const struct cs_core *core, struct cs_error *err)
 {
 	const unsigned char *h = core->data;
+	const char *tool = unpacker(core);
 
+	if (tool)
+		return cs_fail(err, CS_UNSUPPORTED, 0, "%s: compressed; unpack it first (%s)", core->path,
+			       tool);
 	if (core->size < SELFMAG || memcmp(h, ELFMAG, SELFMAG))
 		return cs_fail(err, CS_CORRUPT, 0, "%s: not a core file (no ELF header)", core->path);
 	if (core->size < sizeof(Elf64_Ehdr))
@@ -99,6 +139,8 @@ static uint64_t header_count(const struct cs_core *core)
 	return phnum;
 }
 
+/* False at the end, or when the next note does not fit. A note whose owner is
+ * not a string is handed out with the owner "". */
 static bool note_next(const unsigned char *p, size_t len, size_t align, size_t *at,
 		      struct cs_core_note *out)
 {
@@ -109,9 +151,9 @@ static bool note_next(const unsigned char *p, size_t len, size_t align, size_t *
 	uint64_t name = *at + sizeof(Elf64_Nhdr);
 	uint64_t desc = cs_align_up(name + namesz, align);
 
-	if (desc > len || descsz > len - desc || !namesz || p[name + namesz - 1])
+	if (desc > len || descsz > len - desc)
 		return false;
-	out->owner = (const char *)p + name;
+	out->owner = namesz && !p[name + namesz - 1] ? (const char *)p + name : "";
 	out->type = cs_le32(p + *at + 8);
 	out->desc = p + desc;
 	out->len = (size_t)descsz;
@@ -125,22 +167,26 @@ static bool note_next(const unsigned char *p, size_t len, size_t align, size_t *
 static cs_status add_notes(struct cs_core *core, uint64_t off, uint64_t len, uint64_t align,
 			   struct cs_error *err)
 {
-	if (off >= core->size) {
-		core->header_lies++;
-		return CS_OK;
+	uint64_t room = off < core->size ? core->size - off : 0;
+
+	if (len > room) {
+		core->lost_notes += len - room;
+		len = room;
 	}
-	if (len > core->size - off)
-		len = core->size - off;
+	if (!len)
+		return CS_OK;
 
 	size_t at = 0;
 	struct cs_core_note note;
 
 	while (note_next(core->data + off, (size_t)len, align == 8 ? 8 : 4, &at, &note)) {
 		if (core->notes.count >= NOTES_MAX)
-			return CS_OK;
+			break;
 		if (!cs_vec_push(&core->notes, note))
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the notes");
 	}
+	if (at < len) /* a size that lies, or the one note the end of the file cut */
+		core->header_lies++;
 	return CS_OK;
 }
 
@@ -160,9 +206,13 @@ static cs_status add_load(struct cs_core *core, const unsigned char *ph, struct 
 	}
 	if (!load.memsz)
 		return CS_OK;
-	if (!cs_add(load.start, load.memsz, &end) || !cs_add(off, load.filesz, &end)) {
+	if (!cs_add(load.start, load.memsz, &end)) {
 		core->header_lies++;
 		return CS_OK;
+	}
+	if (!cs_add(off, load.filesz, &end)) {
+		core->header_lies++;
+		load.filesz = 0; /* mapped, and none of it here */
 	}
 	if (off < core->size)
 		load.present = load.filesz < core->size - off ? load.filesz : core->size - off;
@@ -183,7 +233,9 @@ static int by_start(const void *a, const void *b)
 {
 	const struct cs_core_load *x = a, *y = b;
 
-	return (x->start > y->start) - (x->start < y->start);
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return (x->memsz < y->memsz) - (x->memsz > y->memsz); /* the longer first */
 }
 
 /* mapped, present, truncated of the memory; loads sorted. */
@@ -197,7 +249,8 @@ static void count_bytes(struct cs_core *core)
 		const struct cs_core_load *l = &core->loads.items[i];
 		cs_addr end = l->start + l->memsz;
 
-		core->mem.truncated += l->filesz - l->present;
+		if (!cs_add(core->mem.truncated, l->filesz - l->present, &core->mem.truncated))
+			core->mem.truncated = UINT64_MAX;
 		if (end > done) /* overlaps count once */
 			core->mem.mapped += end - (l->start > done ? l->start : done);
 		done = end > done ? end : done;

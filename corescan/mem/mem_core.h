@@ -20,7 +20,7 @@ struct cs_core_load { /* one PT_LOAD as the header tells it */
 };
 
 struct cs_core_note {
-	const char *owner; /* NUL-terminated, bounded */
+	const char *owner; /* NUL-terminated, bounded; "" when it was no string */
 	uint32_t type;
 	const unsigned char *desc;
 	size_t len;
@@ -34,6 +34,7 @@ struct cs_core {
 	CS_VEC(struct cs_core_note) notes; /* borrowed from data, in file order */
 	uint64_t header_lies;	       /* program headers or bytes we refused */
 	uint64_t lost_headers;	       /* program headers beyond the end of the file */
+	uint64_t lost_notes;	       /* bytes of notes beyond the end of the file */
 	struct cs_mem mem;
 };
 

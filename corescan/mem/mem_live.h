@@ -27,36 +27,52 @@ struct cs_live_thread {
 	char name[32];
 };
 
+struct cs_live_stop; /* what ptrace holds */
+struct cs_live_mirror;
+
 struct cs_live {
 	int pid;
-	CS_VEC(struct cs_live_vma) vmas;
-	CS_VEC(struct cs_live_thread) threads;
+	CS_VEC(struct cs_live_vma) vmas;       /* all of them, by address */
+	CS_VEC(struct cs_live_thread) threads; /* main thread first; sp 0: registers unknown */
 	char *command;	      /* /proc/PID/cmdline, blanks between words */
 	char *exe_path;	      /* /proc/PID/exe, NULL when unreadable */
 	unsigned char auxv[1024];
 	size_t auxv_len;
-	bool swap_skipped;    /* swapped pages exist and were left out */
 	struct cs_mem mem;
-	struct cs_live_stop *stop; /* what ptrace holds; NULL after resuming */
 	/* the rest is mem_live.c's own */
-	struct cs_live_mirror *mirror;
-	char *text;
+	struct cs_live_stop *stop;
+	CS_VEC(struct cs_live_mirror *) mirrors;
+	char *text;	      /* of /proc/PID/maps; paths point into it */
+	int proc_fd, mem_fd;  /* /proc/PID and its mem */
+	uint64_t unreadable;
+	bool is_gone;
 };
 
 struct cs_live_options {
 	bool allow_swap_in;
 };
 
-/* Stop, map, measure. CS_OS: no such process, no permission (the text says
- * which and what would help), a zombie. CS_LIMIT: more swapped than the target
+/* Stop, map, measure. A thread's id stands for its process. CS_OS: no such
+ * process, no permission (the text says which and what would help), a zombie,
+ * already traced. CS_UNSUPPORTED: a 32-bit process. CS_LIMIT: more swapped than the target
  * can take back and !allow_swap_in. */
 cs_status cs_live_open(int pid, const struct cs_live_options *options, struct cs_live **out,
 		       struct cs_error *err);
 
-/* Let every thread run again. Idempotent; safe in a signal handler. Returns
- * how long the process was stopped, in nanoseconds. Bytes fetched so far stay. */
+/* Let every thread run again. Idempotent; safe in a signal handler of the
+ * thread that opened (ptrace knows no other). Returns how long the process was
+ * stopped, in nanoseconds. Bytes fetched so far stay, nothing more is fetched:
+ * a running process contradicts itself. */
 uint64_t cs_live_resume(struct cs_live *live);
+
+/* Bytes we wanted and the process did not let go of, so far: it died, or a
+ * file behind a mapping is gone. */
+uint64_t cs_live_unreadable(const struct cs_live *live);
 
 /* Resumes too. */
 void cs_live_close(struct cs_live *live);
+static inline void cs_live_closep(struct cs_live **live)
+{
+	cs_live_close(*live);
+}
 #endif

@@ -1,0 +1,147 @@
+/* Linux Documentation/admin-guide/mm/pagemap.rst. An entry of pagemap is 64
+ * bits a page: 63 present, 62 swapped. Since 6.7 the ioctl PAGEMAP_SCAN on the
+ * same file hands out runs of pages instead, which makes huge empty
+ * reservations free; its structures (include/uapi/linux/fs.h) are written out
+ * here because older headers lack them. */
+#include "mem/mem_live_pages.h"
+#include "base/own.h"
+#include "mem/mem_live_proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/ioctl.h>
+
+enum { CHUNK = 8192, REGIONS = 1024 };
+enum { IS_PRESENT = 1 << 3, IS_SWAPPED = 1 << 4 };
+#define ENTRY_PRESENT (1ull << 63)
+#define ENTRY_SWAPPED (1ull << 62)
+
+struct region {
+	uint64_t start, end, categories;
+};
+
+struct scan_arg {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define SCAN_IOCTL _IOWR('f', 16, struct scan_arg)
+
+void cs_bits_set(uint64_t *bits, uint64_t from, uint64_t to)
+{
+	for (; from < to && from % 64; from++)
+		bits[from / 64] |= 1ull << (from % 64);
+	for (; to - from >= 64 && from < to; from += 64)
+		bits[from / 64] = UINT64_MAX;
+	for (; from < to; from++)
+		bits[from / 64] |= 1ull << (from % 64);
+}
+
+uint64_t cs_bits_count(const uint64_t *bits, uint64_t from, uint64_t to)
+{
+	uint64_t n = 0;
+
+	for (; from < to && from % 64; from++)
+		n += bits[from / 64] >> (from % 64) & 1;
+	for (; to - from >= 64 && from < to; from += 64)
+		n += (uint64_t)__builtin_popcountll(bits[from / 64]);
+	for (; from < to; from++)
+		n += bits[from / 64] >> (from % 64) & 1;
+	return n;
+}
+
+bool cs_live_vma_is_anonymous(const struct cs_live_vma *vma)
+{
+	return !vma->is_shared && !vma->inode && !cs_proc_is_kernel(vma);
+}
+
+/* Pages [start, end) of the address space are present or swapped. */
+static void note_pages(struct cs_live_pages *pages, cs_addr start, cs_addr end, bool present,
+		       uint64_t *swapped)
+{
+	uint64_t from = (start - pages->start) >> CS_PAGE_BITS;
+	uint64_t to = (end - pages->start) >> CS_PAGE_BITS;
+
+	cs_bits_set(pages->need, from, to);
+	if (present)
+		cs_bits_set(pages->resident, from, to);
+	else
+		*swapped += end - start;
+}
+
+/* CS_NOTFOUND: this kernel cannot. */
+static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages *pages,
+			    uint64_t *swapped)
+{
+	struct region found[REGIONS];
+	cs_addr at = range.start, end = cs_range_end(range);
+
+	while (at < end) {
+		struct scan_arg arg = {
+			.size = sizeof(arg),
+			.start = at,
+			.end = end,
+			.vec = (uintptr_t)found,
+			.vec_len = REGIONS,
+			.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+			.return_mask = IS_PRESENT | IS_SWAPPED,
+		};
+		int n = ioctl(fd, SCAN_IOCTL, &arg);
+
+		/* it must move on, or we would never end */
+		if (n < 0 || n > REGIONS || arg.walk_end <= at || arg.walk_end > end)
+			return CS_NOTFOUND;
+		for (int i = 0; i < n; i++)
+			if (found[i].start >= at && found[i].start < found[i].end &&
+			    found[i].end <= end)
+				note_pages(pages, found[i].start, found[i].end,
+					   found[i].categories & IS_PRESENT, swapped);
+		at = arg.walk_end;
+	}
+	return CS_OK;
+}
+
+static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_pages *pages,
+			      uint64_t *swapped, struct cs_error *err)
+{
+	cs_autofree uint64_t *entries = malloc(CHUNK * sizeof(*entries));
+	cs_addr at = range.start, end = cs_range_end(range);
+
+	if (!entries)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the page map");
+	while (at < end) {
+		uint64_t want = (end - at) >> CS_PAGE_BITS;
+		ssize_t got;
+
+		want = want < CHUNK ? want : CHUNK;
+		got = pread(fd, entries, want * 8, (off_t)((at >> CS_PAGE_BITS) * 8));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return cs_fail_os(err, "the page map cannot be read");
+		if (got < 8)
+			return cs_fail(err, CS_OS, at, "the page map ends at " CS_ADDR, at);
+		for (size_t i = 0; i < (size_t)got / 8; i++, at += CS_PAGE_LEN)
+			if (entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED))
+				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT,
+					   swapped);
+	}
+	return CS_OK;
+}
+
+cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
+			     struct cs_live_pages *pages, uint64_t *swapped, struct cs_error *err)
+{
+	cs_autoclose int fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
+	uint64_t from = (vma->range.start - pages->start) >> CS_PAGE_BITS;
+	uint64_t before = *swapped;
+
+	if (fd < 0)
+		return cs_fail_os(err, "the page map cannot be opened");
+	/* a file's pages have bytes also while they are not in memory */
+	if (!cs_live_vma_is_anonymous(vma))
+		cs_bits_set(pages->need, from, from + (vma->range.len >> CS_PAGE_BITS));
+	if (scan_ioctl(fd, vma->range, pages, swapped) == CS_OK)
+		return CS_OK;
+	*swapped = before;
+	return scan_entries(fd, vma->range, pages, swapped, err);
+}

@@ -1,0 +1,27 @@
+/* mem_live_pages.h - which pages of a stopped process are there, and which are worth reading.
+ *
+ * Asks the kernel's page tables and touches no memory of the process.
+ */
+#ifndef CS_MEM_LIVE_PAGES_H
+#define CS_MEM_LIVE_PAGES_H
+#include "mem/mem_live.h"
+
+enum { CS_PAGE_BITS = 12, CS_PAGE_LEN = 1 << CS_PAGE_BITS };
+
+/* Bitmaps over the pages of a range, bit 0 the page at start. */
+struct cs_live_pages {
+	cs_addr start;
+	uint64_t *resident; /* in memory now */
+	uint64_t *need;	    /* has bytes that must be fetched; others are zero */
+};
+
+/* Fill in the pages of one VMA; *swapped grows by its bytes in swap. */
+cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
+			     struct cs_live_pages *pages, uint64_t *swapped, struct cs_error *err);
+
+/* Private memory without a file: what was never touched is zero. */
+bool cs_live_vma_is_anonymous(const struct cs_live_vma *vma);
+
+void cs_bits_set(uint64_t *bits, uint64_t from, uint64_t to);
+uint64_t cs_bits_count(const uint64_t *bits, uint64_t from, uint64_t to);
+#endif
