@@ -5,6 +5,7 @@
  */
 #ifndef CS_SCAN_H
 #define CS_SCAN_H
+#include "model/answer.h"
 #include "model/model.h"
 
 struct cs_scan;
@@ -30,18 +31,8 @@ void cs_scan_close(struct cs_scan *scan);
 /* Borrowed, good until the scan is closed. */
 struct cs_model *cs_scan_model(struct cs_scan *scan);
 
-/* Everything known about the block or object at (or around) addr, for --object. */
-struct cs_answer_row {
-	const char *field; /* "address", "type", "block", "state", "value", "owner", ... */
-	const char *text;  /* NULL when it is a number */
-	uint64_t number;
-	bool is_address;
-};
-struct cs_answer {
-	CS_VEC(struct cs_answer_row) rows;
-	struct cs_arena strings;
-};
-/* CS_NOTFOUND: addr is not in the target's memory at all. */
+/* Everything known about the block or object at (or around) addr, for --object.
+ * CS_NOTFOUND: addr is not in the target's memory at all. */
 cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
 			 struct cs_error *err);
 void cs_answer_deinit(struct cs_answer *answer);

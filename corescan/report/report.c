@@ -1,0 +1,160 @@
+#include "report/report.h"
+
+#include "report/report_number.h"
+
+#include <string.h>
+
+static cs_status set_format(struct cs_report_options *options, const char *value,
+			    struct cs_error *err)
+{
+	static const char *const names[] = { [CS_FORMAT_TEXT] = "text", [CS_FORMAT_JSON] = "json",
+					     [CS_FORMAT_CSV] = "csv" };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!strcmp(value, names[i])) {
+			options->format = i;
+			return CS_OK;
+		}
+	return cs_fail(err, CS_USAGE, 0, "there is no format '%.40s': use text, json or csv", value);
+}
+
+cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
+			struct cs_error *err)
+{
+	if (!strcmp(name, "format"))
+		return set_format(options, value, err);
+	if (!strcmp(name, "json"))
+		options->format = CS_FORMAT_JSON;
+	else if (!strcmp(name, "no-values"))
+		options->no_values = true;
+	else if (!strcmp(name, "sort"))
+		options->sort = value;
+	else if (!strcmp(name, "type"))
+		options->type = value;
+	else if (!strcmp(name, "min"))
+		return cs_number_parse_size(value, &options->min, err);
+	else if (!strcmp(name, "top")) {
+		options->has_top = true;
+		if (!cs_number_parse(value, &options->top))
+			return cs_fail(err, CS_USAGE, 0,
+				       "'%.40s' is not a number of rows (0 means all)", value);
+	} else
+		return CS_NOTFOUND;
+	return CS_OK;
+}
+
+/* Does a view have such a column? By name, or with the flag when name is NULL. */
+static bool has_column(const struct cs_view *view, const char *name, unsigned flag)
+{
+	for (const struct cs_column *c = view->columns; c->name; c++)
+		if (name ? !strcmp(c->name, name) : (c->flags & flag) != 0)
+			return true;
+	return false;
+}
+
+static bool any_has(const struct cs_ask *asks, size_t count, const char *name, unsigned flag)
+{
+	if (!count)
+		return has_column(cs_view_find("summary"), name, flag) ||
+		       has_column(cs_view_find("by-type"), name, flag);
+	for (size_t i = 0; i < count; i++)
+		if (has_column(asks[i].view, name, flag))
+			return true;
+	return false;
+}
+
+static cs_status bad_sort(const struct cs_report_options *options, const struct cs_ask *asks,
+			  size_t count, struct cs_error *err)
+{
+	const struct cs_view *view = count ? asks[0].view : cs_view_find("by-type");
+	char columns[160] = "";
+
+	for (const struct cs_column *c = view->columns; c->name; c++) {
+		size_t used = strlen(columns);
+
+		snprintf(columns + used, sizeof(columns) - used, "%s%s", used ? ", " : "", c->name);
+	}
+	return cs_fail(err, CS_USAGE, 0, "there is no column '%.30s' to sort by: --%s has %s",
+		       options->sort, view->name, columns);
+}
+
+cs_status cs_report_check(const struct cs_report_options *options, const struct cs_ask *asks,
+			  size_t count, struct cs_error *err)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!asks[i].view->build)
+			return cs_fail(err, CS_USAGE, 0, "--%s is not available in this version",
+				       asks[i].view->name);
+	if (options->sort && !any_has(asks, count, options->sort, 0))
+		return bad_sort(options, asks, count, err);
+	if (options->type && !any_has(asks, count, NULL, CS_COL_TYPE))
+		return cs_fail(err, CS_USAGE, 0,
+			       "--type picks rows by their type, and --%s has none: ask --by-type",
+			       asks[0].view->name);
+	if (options->min && !any_has(asks, count, NULL, CS_COL_WEIGHT))
+		return cs_fail(err, CS_USAGE, 0,
+			       "--min picks rows by their bytes, and --%s has none", asks[0].view->name);
+	if (options->format == CS_FORMAT_CSV && count != 1)
+		return cs_fail(err, CS_USAGE, 0,
+			       "CSV holds one table: name one view, for example --by-type");
+	return CS_OK;
+}
+
+cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,
+			  const struct cs_report_options *options, struct cs_table *out,
+			  struct cs_error *err)
+{
+	struct cs_view_source source = { model, ask->answer, options->no_values };
+	struct cs_select wish = { options->sort, options->min, options->type, options->top };
+
+	if (!options->has_top)
+		wish.top = options->format == CS_FORMAT_TEXT ? ask->view->text_top : 0;
+	cs_table_init(out, ask->view->columns);
+
+	cs_status st = ask->view->build(&source, out, err);
+
+	if (!st)
+		st = cs_table_select(out, &wish, err);
+	if (st)
+		cs_table_deinit(out);
+	return st;
+}
+
+cs_status cs_report_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+			  size_t count, const struct cs_report_options *options,
+			  struct cs_error *err)
+{
+	cs_status st = cs_report_check(options, asks, count, err);
+
+	if (st)
+		return st;
+	switch (options->format) {
+	case CS_FORMAT_JSON:
+		return cs_json_write(out, model, asks, count, options, err);
+	case CS_FORMAT_CSV:
+		return cs_csv_write(out, model, asks, count, options, err);
+	case CS_FORMAT_TEXT:
+		break;
+	}
+	return cs_text_write(out, model, asks, count, options, err);
+}
+
+bool cs_report_is_partial(const struct cs_model *model)
+{
+	const struct cs_target_info *t = &model->target;
+
+	return model->anomaly_count || t->missing || t->lost || t->truncated || t->swapped ||
+	       (t->python.found && !t->python.supported);
+}
+
+void cs_write_percent(FILE *out, uint64_t thousandths)
+{
+	unsigned part = (unsigned)(thousandths % 1000);
+	int digits = 3;
+
+	fprintf(out, "%" PRIu64, thousandths / 1000);
+	for (; part && part % 10 == 0; part /= 10)
+		digits--;
+	if (part)
+		fprintf(out, ".%0*u", digits, part);
+}

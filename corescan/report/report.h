@@ -1,0 +1,71 @@
+/* report.h - the door of the room: a model and questions in, a document out.
+ *
+ * Reads the model only. Writes to the stream it is given and looks at nothing
+ * else: no terminal, no environment, no clock.
+ */
+#ifndef CS_REPORT_H
+#define CS_REPORT_H
+#include "report/report_layout.h"
+#include "report/report_views.h"
+
+enum cs_format { CS_FORMAT_TEXT, CS_FORMAT_JSON, CS_FORMAT_CSV };
+
+struct cs_ask {
+	const struct cs_view *view;
+	const struct cs_answer *answer; /* of a view with an argument */
+};
+
+struct cs_report_options {
+	enum cs_format format;
+	bool has_top;
+	uint64_t top; /* 0: all. Without has_top: text 20, JSON and CSV all */
+	uint64_t min;
+	const char *sort, *type;
+	bool no_values;
+	struct cs_look look; /* text only; width 0 is CS_WIDTH_DEFAULT */
+	/* How the user would name the target again, ready to be typed: "core.1",
+	 * "--pid 17", "'my core'". For the commands to go on with. */
+	const char *target;
+};
+
+/* Set one option by the name it has on the command line, without dashes:
+ * format, json, top, sort, min, type, no-values. value is borrowed. CS_NOTFOUND:
+ * not an option of the report. CS_USAGE: a bad value, err says why. */
+cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
+			struct cs_error *err);
+
+/* Could these questions be answered with these options? CS_USAGE: a view that
+ * is not built yet, a --sort or --type no view has a column for, several
+ * tables for CSV. Before a scan, so that a typing error does not cost one.
+ * No question at all asks for the default page. */
+cs_status cs_report_check(const struct cs_report_options *options, const struct cs_ask *asks,
+			  size_t count, struct cs_error *err);
+
+/* Write the document. The stream's own errors are left for the caller to see
+ * with ferror(). CS_USAGE as above, CS_NOMEM. */
+cs_status cs_report_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+			  size_t count, const struct cs_report_options *options,
+			  struct cs_error *err);
+
+/* A view's table, built and selected as the options ask for; for the writers. */
+cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,
+			  const struct cs_report_options *options, struct cs_table *out,
+			  struct cs_error *err);
+
+/* The writers of each format, called by cs_report_write() after checking. */
+cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+			size_t count, const struct cs_report_options *options,
+			struct cs_error *err);
+cs_status cs_json_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+			size_t count, const struct cs_report_options *options,
+			struct cs_error *err);
+cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+		       size_t count, const struct cs_report_options *options,
+		       struct cs_error *err);
+
+/* Is the answer a part only? Some memory is not there, or contradicts itself. */
+bool cs_report_is_partial(const struct cs_model *model);
+
+/* 57.032: thousandths as a decimal number without needless zeros. */
+void cs_write_percent(FILE *out, uint64_t thousandths);
+#endif

@@ -1,0 +1,49 @@
+/* report_csv.c - one table as RFC 4180 says, numbers exact, lines end in LF. */
+#include "report/report.h"
+#include "report/report_escape.h"
+
+static void write_cell(FILE *out, const struct cs_cell *cell)
+{
+	switch (cell->type) {
+	case CS_CELL_TEXT:
+		cs_write_csv_text(out, cell->text);
+		break;
+	case CS_CELL_COUNT:
+	case CS_CELL_BYTES:
+	case CS_CELL_SIZE:
+		fprintf(out, "%" PRIu64, cell->number);
+		break;
+	case CS_CELL_PERCENT:
+		cs_write_percent(out, cell->number);
+		break;
+	case CS_CELL_ADDRESS:
+		fprintf(out, CS_ADDR, cell->number);
+		break;
+	}
+}
+
+cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+		       size_t count, const struct cs_report_options *options, struct cs_error *err)
+{
+	struct cs_table t;
+	cs_status st = count == 1 ? cs_report_table(model, asks, options, &t, err) :
+				    cs_fail(err, CS_USAGE, 0, "CSV holds one table");
+
+	if (st)
+		return st;
+	for (size_t i = 0; i < t.column_count; i++)
+		fprintf(out, "%s%s", i ? "," : "", t.columns[i].name);
+	putc('\n', out);
+	for (size_t row = 0; row < t.order.count; row++) {
+		const struct cs_cell *cells = cs_table_row(&t, t.order.items[row]);
+
+		for (size_t i = 0; i < t.column_count; i++) {
+			if (i)
+				putc(',', out);
+			write_cell(out, &cells[i]);
+		}
+		putc('\n', out);
+	}
+	cs_table_deinit(&t);
+	return CS_OK;
+}

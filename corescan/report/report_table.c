@@ -1,0 +1,181 @@
+#include "report/report_table.h"
+
+#include "report/report_number.h"
+
+#include <fnmatch.h>
+#include <string.h>
+
+void cs_table_init(struct cs_table *table, const struct cs_column *columns)
+{
+	*table = (struct cs_table){ .columns = columns, .last_row = UINT32_MAX };
+	while (columns[table->column_count].name)
+		table->column_count++;
+}
+
+void cs_table_deinit(struct cs_table *table)
+{
+	cs_vec_free(&table->cells);
+	cs_vec_free(&table->order);
+	cs_arena_deinit(&table->strings);
+}
+
+size_t cs_table_rows(const struct cs_table *table)
+{
+	return table->cells.count / table->column_count;
+}
+
+bool cs_table_add(struct cs_table *table, const struct cs_cell *cells)
+{
+	size_t before = table->cells.count;
+
+	for (size_t i = 0; i < table->column_count; i++)
+		if (!cs_vec_push(&table->cells, cells[i])) {
+			table->cells.count = before;
+			return false;
+		}
+	return true;
+}
+
+size_t cs_table_flagged(const struct cs_table *table, unsigned flag)
+{
+	for (size_t i = 0; i < table->column_count; i++)
+		if (table->columns[i].flags & flag)
+			return i;
+	return SIZE_MAX;
+}
+
+size_t cs_table_named(const struct cs_table *table, const char *name)
+{
+	for (size_t i = 0; i < table->column_count; i++)
+		if (!strcmp(table->columns[i].name, name))
+			return i;
+	return SIZE_MAX;
+}
+
+struct order {
+	const struct cs_table *table;
+	size_t column;	 /* SIZE_MAX: as built */
+	bool keeps_last; /* last_row stays last */
+};
+
+static int compare_cells(const struct cs_cell *x, const struct cs_cell *y)
+{
+	if (x->text && y->text)
+		return strcmp(x->text, y->text);
+	if (x->text || y->text)
+		return x->text ? -1 : 1;
+	return (x->number < y->number) - (x->number > y->number); /* biggest first */
+}
+
+/* By the column asked for, then by every column from the left, then as built. */
+static int compare_rows(const void *a, const void *b, void *ctx)
+{
+	const struct order *o = ctx;
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	const struct cs_cell *left = cs_table_row(o->table, x), *right = cs_table_row(o->table, y);
+	int order = 0;
+
+	if (o->keeps_last && (x == o->table->last_row || y == o->table->last_row))
+		return (x == o->table->last_row) - (y == o->table->last_row);
+	if (o->column != SIZE_MAX) {
+		order = compare_cells(left + o->column, right + o->column);
+		for (size_t i = 0; !order && i < o->table->column_count; i++)
+			order = compare_cells(left + i, right + i);
+	}
+	return order ? order : (x > y) - (x < y);
+}
+
+static bool is_wanted(const struct cs_table *table, const struct cs_cell *row,
+		      const struct cs_select *wish)
+{
+	size_t weight = cs_table_flagged(table, CS_COL_WEIGHT);
+	size_t type = cs_table_flagged(table, CS_COL_TYPE);
+
+	if (wish->min && weight != SIZE_MAX && row[weight].number < wish->min)
+		return false;
+	return !wish->type || type == SIZE_MAX || !row[type].text ||
+	       !fnmatch(wish->type, row[type].text, FNM_NOESCAPE);
+}
+
+/* A percentage of the sum; the sum of percentages would add up their rounding. */
+static void set_percent(const struct cs_table *table, uint64_t *sums)
+{
+	size_t weight = cs_table_flagged(table, CS_COL_WEIGHT);
+
+	for (size_t i = 0; i < table->column_count; i++)
+		if (table->columns[i].type == CS_CELL_PERCENT && weight != SIZE_MAX)
+			sums[i] = cs_number_percent(sums[weight], table->whole);
+}
+
+static void add_row(const struct cs_table *table, uint64_t *sums, uint32_t row)
+{
+	const struct cs_cell *cells = cs_table_row(table, row);
+
+	for (size_t i = 0; i < table->column_count; i++)
+		if (table->columns[i].flags & CS_COL_SUM)
+			sums[i] += cells[i].number;
+}
+
+/* Move the rows after the first `shown` from `order` to `more`. */
+static void cut(struct cs_table *table, size_t shown)
+{
+	while (table->order.count > shown) {
+		add_row(table, table->more, table->order.items[--table->order.count]);
+		table->more_rows++;
+	}
+	set_percent(table, table->more);
+}
+
+cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, struct cs_error *err)
+{
+	struct order order = { .table = table };
+
+	order.column = wish->sort ? cs_table_named(table, wish->sort) : SIZE_MAX;
+	if (order.column == SIZE_MAX) {
+		order.column = cs_table_flagged(table, CS_COL_WEIGHT);
+		order.keeps_last = table->last_row != UINT32_MAX;
+	}
+	table->order.count = table->total_rows = table->more_rows = 0;
+	memset(table->total, 0, sizeof(table->total));
+	memset(table->more, 0, sizeof(table->more));
+	for (size_t i = 0; i < cs_table_rows(table); i++) {
+		if (!is_wanted(table, cs_table_row(table, i), wish))
+			continue;
+		if (!cs_vec_push(&table->order, (uint32_t)i))
+			return cs_fail(err, CS_NOMEM, 0, "no memory to sort the rows");
+		add_row(table, table->total, (uint32_t)i);
+	}
+	set_percent(table, table->total);
+	table->total_rows = table->order.count;
+	if (table->order.count)
+		qsort_r(table->order.items, table->order.count, sizeof(uint32_t), compare_rows,
+			&order);
+	if (wish->top && wish->top < table->order.count)
+		cut(table, (size_t)wish->top);
+	table->ends_in_last = order.keeps_last && table->order.count &&
+			      table->order.items[table->order.count - 1] == table->last_row;
+	return CS_OK;
+}
+
+void cs_table_fold(struct cs_table *table, uint64_t weight, size_t least, size_t most)
+{
+	size_t column = cs_table_flagged(table, CS_COL_WEIGHT);
+	size_t count = table->order.count, shown = 0;
+	uint32_t last = table->ends_in_last ? table->order.items[--count] : 0;
+
+	if (column == SIZE_MAX)
+		return;
+	while (shown < count && shown < most) {
+		uint64_t w = cs_table_row(table, table->order.items[shown])[column].number;
+
+		if (!w || (w < weight && shown >= least))
+			break;
+		shown++;
+	}
+	if (count - shown == 1 && cs_table_row(table, table->order.items[shown])[column].number)
+		shown++;
+	table->order.count = count;
+	cut(table, shown);
+	if (table->ends_in_last)
+		table->order.items[table->order.count++] = last; /* the room was there */
+}

@@ -1,0 +1,111 @@
+/* report_table.h - rows of cells under named columns, whatever they are about.
+ *
+ * A view fills one from the model; a writer prints it. Neither knows the
+ * other. Knows nothing of formats or of what the rows mean.
+ *
+ * Invariants
+ *  - Every row has exactly column_count cells.
+ *  - After cs_table_select(): the rows in `order` and the `more` row together
+ *    are the `total` row, column by column, to the byte.
+ *  - The order is total: the same model gives the same bytes.
+ */
+#ifndef CS_REPORT_TABLE_H
+#define CS_REPORT_TABLE_H
+#include "base/arena.h"
+#include "base/error.h"
+#include "base/vec.h"
+
+enum { CS_COLUMNS_MAX = 12 };
+
+enum cs_cell_type {
+	CS_CELL_TEXT,	 /* NULL: nothing known */
+	CS_CELL_COUNT,	 /* of things */
+	CS_CELL_BYTES,	 /* rounded to units for people */
+	CS_CELL_SIZE,	 /* bytes again, but every one matters: never rounded */
+	CS_CELL_PERCENT, /* in thousandths of a percent */
+	CS_CELL_ADDRESS
+};
+
+enum cs_column_flag {
+	CS_COL_SUM = 1,	    /* has a total */
+	CS_COL_WEIGHT = 2,  /* what --min compares and rows are folded by */
+	CS_COL_TYPE = 4,    /* what --type matches */
+	CS_COL_DETAIL = 8,  /* not on the default page */
+	CS_COL_WRAP = 16,   /* too long: goes on in the next line, not cut */
+	CS_COL_BELOW = 32,  /* text: under the row, not beside it */
+	CS_COL_SPARE = 64,  /* first to be left out of a narrow terminal */
+	CS_COL_WHOLE = 128, /* never cut: addresses and other things people copy */
+	CS_COL_BAR = 256    /* a bar beside it where the terminal can draw one */
+};
+
+struct cs_column {
+	const char *name;    /* in JSON and CSV, and what --sort takes */
+	const char *heading; /* for people; NULL: the name */
+	enum cs_cell_type type;
+	unsigned flags; /* enum cs_column_flag */
+};
+
+struct cs_cell { /* 24 bytes */
+	const char *text;
+	uint64_t number;
+	enum cs_cell_type type; /* the column's, or in a column of mixed things its own */
+};
+
+struct cs_table {
+	const struct cs_column *columns; /* borrowed from the view, static */
+	size_t column_count;
+	CS_VEC(struct cs_cell) cells; /* row after row */
+	CS_VEC(uint32_t) order;	      /* rows to show; made by cs_table_select() */
+	uint64_t total[CS_COLUMNS_MAX], more[CS_COLUMNS_MAX]; /* CS_COL_SUM and percent */
+	uint64_t whole;		      /* weight that is 100 percent */
+	size_t total_rows, more_rows; /* rows that matched; of these not shown */
+	uint32_t last_row;	      /* kept last by the default order; UINT32_MAX: none */
+	bool ends_in_last;	      /* it is: in this order, and shown */
+	struct cs_arena strings;      /* for texts that are nobody else's */
+};
+
+/* All-zero is not an empty table: this is. columns ends at a NULL name. */
+void cs_table_init(struct cs_table *table, const struct cs_column *columns);
+void cs_table_deinit(struct cs_table *table);
+
+size_t cs_table_rows(const struct cs_table *table);
+static inline const struct cs_cell *cs_table_row(const struct cs_table *table, size_t nr)
+{
+	return table->cells.items + nr * table->column_count;
+}
+
+static inline struct cs_cell cs_cell_text(const char *text)
+{
+	return (struct cs_cell){ .text = text, .type = CS_CELL_TEXT };
+}
+
+/* A cell of any type but text; percent in thousandths. */
+static inline struct cs_cell cs_cell_number(enum cs_cell_type type, uint64_t number)
+{
+	return (struct cs_cell){ .number = number, .type = type };
+}
+
+/* Append a row of column_count cells. Texts are borrowed. False: no memory. */
+bool cs_table_add(struct cs_table *table, const struct cs_cell *cells);
+
+/* The first column with the flag, or the column with the name; SIZE_MAX: none. */
+size_t cs_table_flagged(const struct cs_table *table, unsigned flag);
+size_t cs_table_named(const struct cs_table *table, const char *name);
+
+struct cs_select {
+	const char *sort; /* column; NULL: the weight, heaviest first, or as built */
+	uint64_t min;	  /* least weight; 0: any */
+	const char *type; /* glob; NULL: any */
+	uint64_t top;	  /* rows at most; 0: all */
+};
+
+/* Sort, filter, cut and sum; may be called again. A wish whose column the
+ * table has not is not applied. */
+cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish,
+			  struct cs_error *err);
+
+/* After selecting: of the rows shown keep those of at least `weight`, at least
+ * `least` of them and at most `most`; fold the rest into `more`. The last row
+ * stays. One row is never folded alone, and rows of weight 0 always are. */
+void cs_table_fold(struct cs_table *table, uint64_t weight, size_t least, size_t most);
+#endif

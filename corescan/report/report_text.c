@@ -1,0 +1,389 @@
+/* report_text.c - the page people read: whose memory this is, the tables, what
+ * is not in them, and the command to go on with.
+ */
+#include "report/report.h"
+#include "report/report_escape.h"
+#include "report/report_number.h"
+
+#include <signal.h>
+#include <string.h>
+
+enum { PIECE_GAP = 3, PAGE_TYPES = 10, PAGE_LEAST = 3, PAGE_MOST = 8, PAGE_WORDS = 30 };
+
+struct page {
+	FILE *out;
+	const struct cs_model *model;
+	const struct cs_report_options *options;
+	struct cs_look look;
+	unsigned at; /* column in the header */
+};
+
+static const char *signal_name(int number, char buf[16])
+{
+	static const struct {
+		int number;
+		const char *name;
+	} names[] = {
+		{ SIGABRT, "SIGABRT" }, { SIGSEGV, "SIGSEGV" }, { SIGBUS, "SIGBUS" },
+		{ SIGILL, "SIGILL" },	{ SIGFPE, "SIGFPE" },	{ SIGQUIT, "SIGQUIT" },
+		{ SIGTRAP, "SIGTRAP" }, { SIGSYS, "SIGSYS" },	{ SIGXCPU, "SIGXCPU" },
+		{ SIGXFSZ, "SIGXFSZ" }, { SIGKILL, "SIGKILL" }, { SIGTERM, "SIGTERM" },
+		{ SIGINT, "SIGINT" },	{ SIGHUP, "SIGHUP" },	{ SIGUSR1, "SIGUSR1" },
+		{ SIGUSR2, "SIGUSR2" }, { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" },
+		{ SIGSTOP, "SIGSTOP" }, { SIGCONT, "SIGCONT" }, { SIGCHLD, "SIGCHLD" },
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i].number == number)
+			return names[i].name;
+	snprintf(buf, 16, "signal %d", number);
+	return buf;
+}
+
+/* A piece of the header: in this line if it fits, else in the next. */
+static void piece(struct page *p, const char *words)
+{
+	size_t width;
+
+	if (!words || !*words)
+		return;
+	width = cs_text_width(words, p->look.is_utf8);
+	if (p->at && p->at + PIECE_GAP + width > p->look.width) {
+		putc('\n', p->out);
+		p->at = 0;
+	}
+	if (p->at) {
+		fprintf(p->out, "%*s", PIECE_GAP, "");
+		p->at += PIECE_GAP;
+	}
+	p->at += cs_look_text(p->out, &p->look, words, p->look.width - p->at);
+}
+
+static void end_line(struct page *p)
+{
+	if (p->at)
+		putc('\n', p->out);
+	p->at = 0;
+}
+
+/* "worker.core: python3 worker.py", the command cut so that a line holds it
+ * and, where there is room, what follows. */
+static void write_name(struct page *p, struct cs_arena *words, size_t follows)
+{
+	const struct cs_target_info *t = &p->model->target;
+	const char *name = t->path ? t->path : cs_arena_printf(words, "pid %d", t->pid);
+	size_t used = cs_text_width(name ? name : "", p->look.is_utf8);
+	size_t room = p->look.width > used + 2 ? p->look.width - used - 2 : 0;
+
+	cs_look_paint(p->out, &p->look, CS_PAINT_TITLE);
+	piece(p, name);
+	cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
+	if (!t->command || !*t->command || room < 12)
+		return;
+	if (room > follows + PIECE_GAP + PAGE_WORDS)
+		room -= follows + PIECE_GAP;
+	fputs(": ", p->out);
+	p->at += 2 + cs_look_text(p->out, &p->look, t->command, (unsigned)room);
+}
+
+static const char *run_words(const struct page *p, struct cs_arena *words)
+{
+	const struct cs_target_info *t = &p->model->target;
+	char signal[16], threads[CS_NUMBER_LEN], pid[24] = "";
+	const char *many = t->threads == 1 ? "" : "s";
+
+	cs_number_count(threads, t->threads);
+	if (t->path && t->pid)
+		snprintf(pid, sizeof(pid), "pid %d, ", t->pid);
+	if (!t->path)
+		return cs_arena_printf(words, "alive, %s thread%s, stopped for %.2f s", threads, many,
+				       (double)t->stopped_ns / 1e9);
+	return cs_arena_printf(words, "%s%s%s%s thread%s", pid,
+			       t->signal ? signal_name(t->signal, signal) : "",
+			       t->signal ? ", " : "", threads, many);
+}
+
+static const char *python_words(const struct page *p, struct cs_arena *words)
+{
+	static const char *const sources[][2] = {
+		{ "dwarf", "DWARF" },
+		{ "debug-offsets", "_Py_DebugOffsets" },
+		{ "table", "corescan's table" },
+	};
+	const struct cs_target_info *t = &p->model->target;
+	const char *source = t->python.layout ? t->python.layout : "an unknown source";
+	const char *version = t->python.version ? t->python.version : "of unknown version";
+
+	if (!t->python.found)
+		return "no CPython";
+	if (!t->python.supported)
+		return cs_arena_printf(words, "CPython %s, unsupported%s%s", version,
+				       t->python.problem ? ": " : "",
+				       t->python.problem ? t->python.problem : "");
+	for (size_t i = 0; i < 3; i++)
+		if (!strcmp(source, sources[i][0]))
+			source = sources[i][1];
+	return cs_arena_printf(words, "CPython %s%s%s (layout from %s, proven)", version,
+			       t->python.free_threaded ? " free-threaded" : "",
+			       t->python.debug ? " debug" : "", source);
+}
+
+static const char *libc_words(const struct page *p, struct cs_arena *words)
+{
+	const struct cs_target_info *t = &p->model->target;
+
+	if (t->libc.other)
+		return cs_arena_printf(words, "malloc by %s (not walked)", t->libc.other);
+	if (!t->libc.found)
+		return "no glibc malloc found";
+	return cs_arena_printf(words, "glibc%s%s (%" PRIu64 " arena%s)",
+			       t->libc.version ? " " : "", t->libc.version ? t->libc.version : "",
+			       t->libc.arenas, t->libc.arenas == 1 ? "" : "s");
+}
+
+static const char *bytes_words(const struct page *p, struct cs_arena *words)
+{
+	const struct cs_target_info *t = &p->model->target;
+	char present[CS_NUMBER_LEN], gone[CS_NUMBER_LEN];
+	uint64_t sum = t->missing + t->lost + t->swapped;
+
+	cs_number_bytes(present, t->present, false);
+	cs_number_bytes(gone, sum, false);
+	if (!sum && !t->truncated)
+		return cs_arena_printf(words, "%s present, nothing missing", present);
+	return cs_arena_printf(words, "%s present, %s missing%s", present, gone,
+			       t->truncated ? ", truncated" : "");
+}
+
+static void write_header(struct page *p)
+{
+	struct cs_arena words = { 0 };
+	const char *run = run_words(p, &words);
+
+	write_name(p, &words, run ? strlen(run) : 0);
+	piece(p, run);
+	end_line(p);
+	piece(p, python_words(p, &words));
+	piece(p, libc_words(p, &words));
+	piece(p, bytes_words(p, &words));
+	end_line(p);
+	cs_arena_deinit(&words);
+}
+
+static void note(const struct page *p, const char *words)
+{
+	cs_look_paint(p->out, &p->look, CS_PAINT_WARN);
+	cs_look_wrapped(p->out, &p->look, words ? words : "(no memory for a note)", 2);
+	cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
+}
+
+/* What is outside the ledger's sum, always said when it is not zero. */
+static void write_missing(const struct page *p)
+{
+	const struct cs_target_info *t = &p->model->target;
+	const struct {
+		uint64_t bytes;
+		const char *words;
+	} lines[] = {
+		{ t->missing, t->path ? "mapped, but not in the core" : "mapped, but not readable" },
+		{ t->lost, "lost: the core is shorter than its headers say" },
+		{ t->swapped, "swapped out" },
+	};
+
+	for (size_t i = 0; i < 3; i++) {
+		struct cs_arena words = { 0 };
+		char bytes[CS_NUMBER_LEN];
+
+		if (!lines[i].bytes)
+			continue;
+		cs_number_bytes(bytes, lines[i].bytes, false);
+		note(p, cs_arena_printf(&words, "Not counted above: %s %s.", bytes, lines[i].words));
+		cs_arena_deinit(&words);
+	}
+}
+
+/* The command to go on with, and why. The reason gives way first. */
+static void hint(const struct page *p, const char *option, const char *why)
+{
+	const char *target = p->options->target;
+	size_t width = 0, whole = 0;
+	struct cs_glyph g;
+
+	for (const char *s = target ? target : ""; *s; s += g.used) {
+		cs_glyph_read(s, p->look.is_utf8, &g);
+		width += g.width;
+		whole += g.is_plain;
+	}
+	/* a name that cannot be typed as it is shown is no use here */
+	if (!target || whole < width || width + strlen(option) + 12 > p->look.width) {
+		target = "TARGET";
+		width = 6;
+	}
+	fputs("  corescan ", p->out);
+	cs_look_text(p->out, &p->look, target, p->look.width);
+	fprintf(p->out, " %s", option);
+	width += 12 + strlen(option);
+
+	size_t column = width < 40 ? 40 : width;
+
+	if (column + 3 + strlen(why) <= p->look.width) {
+		cs_look_paint(p->out, &p->look, CS_PAINT_FAINT);
+		fprintf(p->out, "%*s   %s", (int)(column - width), "", why);
+		cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
+	}
+	putc('\n', p->out);
+}
+
+static void hint_anomalies(const struct page *p)
+{
+	uint64_t n = p->model->anomaly_count;
+	char count[CS_NUMBER_LEN], why[96];
+
+	if (!n)
+		return;
+	cs_number_count(count, n);
+	snprintf(why, sizeof(why), "%s anomal%s: what contradicts itself", count, n == 1 ? "y" : "ies");
+	hint(p, "--doctor", why);
+}
+
+static cs_status write_anomalies(const struct page *p, struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = cs_view_anomalies.title };
+	struct cs_report_options options = *p->options;
+	struct cs_ask ask = { &cs_view_anomalies, NULL };
+	struct cs_table t;
+
+	if (!p->model->anomaly_count)
+		return CS_OK;
+	options.sort = options.type = NULL;
+	if (!options.has_top)
+		options.top = 20;
+	options.has_top = true;
+
+	cs_status st = cs_report_table(p->model, &ask, &options, &t, err);
+
+	if (st)
+		return st;
+	t.more_rows += (size_t)(p->model->anomaly_count - p->model->anomalies.count);
+	putc('\n', p->out);
+	cs_layout_write(p->out, &t, &layout, &p->look);
+	cs_table_deinit(&t);
+	return CS_OK;
+}
+
+static cs_status write_view(const struct page *p, const struct cs_ask *ask, struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = ask->view->title };
+	struct cs_table t;
+	cs_status st = cs_report_table(p->model, ask, p->options, &t, err);
+
+	if (st)
+		return st;
+	putc('\n', p->out);
+	cs_layout_write(p->out, &t, &layout, &p->look);
+	cs_table_deinit(&t);
+	if (!strcmp(ask->view->name, "summary"))
+		write_missing(p);
+	if (!strcmp(ask->view->name, "doctor"))
+		return write_anomalies(p, err);
+	return CS_OK;
+}
+
+static bool has_ask(const struct cs_ask *asks, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(asks[i].view->name, name))
+			return true;
+	return false;
+}
+
+/* All asked views; then where they lead that was not asked for. */
+static cs_status write_views(const struct page *p, const struct cs_ask *asks, size_t count,
+			     struct cs_error *err)
+{
+	const struct cs_view *last = asks[count - 1].view;
+
+	for (size_t i = 0; i < count; i++) {
+		cs_status st = write_view(p, &asks[i], err);
+
+		if (st)
+			return st;
+	}
+	putc('\n', p->out);
+	if (last->next && !has_ask(asks, count, last->next + 2))
+		hint(p, last->next, last->next_why);
+	else
+		hint(p, "--help", "all questions");
+	if (!has_ask(asks, count, "doctor"))
+		hint_anomalies(p);
+	return CS_OK;
+}
+
+static cs_status write_page_summary(const struct page *p, struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = "WHERE IT WENT", .is_brief = true };
+	const struct cs_ask ask = { cs_view_find("summary"), NULL };
+	struct cs_table t;
+	cs_status st = cs_report_table(p->model, &ask, p->options, &t, err);
+
+	if (st)
+		return st;
+	if (!p->options->has_top)
+		cs_table_fold(&t, p->model->target.present / 100, PAGE_LEAST, PAGE_MOST);
+	putc('\n', p->out);
+	cs_layout_write(p->out, &t, &layout, &p->look);
+	cs_table_deinit(&t);
+	write_missing(p);
+	return CS_OK;
+}
+
+static cs_status write_page_types(const struct page *p, struct cs_error *err)
+{
+	const struct cs_ask ask = { cs_view_find("by-type"), NULL };
+	struct cs_report_options options = *p->options;
+	struct cs_layout layout = { .title = "TYPES", .is_brief = true };
+	char aside[96], all[CS_NUMBER_LEN];
+	struct cs_table t;
+
+	if (!options.has_top)
+		options.top = PAGE_TYPES;
+	options.has_top = true;
+
+	cs_status st = cs_report_table(p->model, &ask, &options, &t, err);
+
+	if (st)
+		return st;
+	cs_number_count(all, t.total_rows);
+	snprintf(aside, sizeof(aside), "top %zu of %s", t.order.count, all);
+	if (t.more_rows)
+		layout.aside = aside;
+	putc('\n', p->out);
+	cs_layout_write(p->out, &t, &layout, &p->look);
+	putc('\n', p->out);
+	hint(p, "--summary", "every category");
+	snprintf(aside, sizeof(aside), "all %s types", all);
+	hint(p, "--by-type --top 0", t.more_rows ? aside : "the types in full");
+	cs_table_deinit(&t);
+	return CS_OK;
+}
+
+cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
+			size_t count, const struct cs_report_options *options, struct cs_error *err)
+{
+	struct page p = { .out = out, .model = model, .options = options, .look = options->look };
+	cs_status st;
+
+	if (!p.look.width)
+		p.look.width = CS_WIDTH_DEFAULT;
+	if (p.look.width < CS_WIDTH_MIN)
+		p.look.width = CS_WIDTH_MIN;
+	write_header(&p);
+	if (count)
+		return write_views(&p, asks, count, err);
+	st = write_page_summary(&p, err);
+	if (!st)
+		st = write_page_types(&p, err);
+	if (!st)
+		hint_anomalies(&p);
+	return st;
+}

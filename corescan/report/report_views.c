@@ -1,0 +1,270 @@
+#include "report/report_views.h"
+
+#include "report/report_number.h"
+
+#include <string.h>
+
+const char *cs_kind_name(enum cs_type_kind kind)
+{
+	static const char *const names[] = { [CS_KIND_PYTHON] = "python", [CS_KIND_CXX] = "c++",
+					     [CS_KIND_C] = "c", [CS_KIND_RAW] = "raw" };
+
+	return names[kind];
+}
+
+const char *cs_allocator_name(enum cs_allocator allocator)
+{
+	return allocator == CS_ALLOC_PYMALLOC ? "pymalloc" : "glibc";
+}
+
+static cs_status no_memory(struct cs_error *err)
+{
+	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
+}
+
+#define TEXT(text) cs_cell_text(text)
+#define COUNT(n) cs_cell_number(CS_CELL_COUNT, n)
+#define BYTES(n) cs_cell_number(CS_CELL_BYTES, n)
+#define PERCENT(part, whole) cs_cell_number(CS_CELL_PERCENT, cs_number_percent(part, whole))
+
+static const struct cs_column summary_columns[] = {
+	{ "category", NULL, CS_CELL_TEXT, CS_COL_WHOLE },
+	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
+	{ "percent", "%", CS_CELL_PERCENT, CS_COL_BAR },
+	{ "blocks", NULL, CS_CELL_COUNT, CS_COL_SUM | CS_COL_DETAIL },
+	{ 0 },
+};
+
+static bool is_python(enum cs_category category)
+{
+	return category >= CS_PY_OBJECTS && category <= CS_PY_OVERHEAD;
+}
+
+static cs_status build_summary(const struct cs_view_source *source, struct cs_table *table,
+			       struct cs_error *err)
+{
+	const struct cs_model *m = source->model;
+
+	table->whole = m->target.present;
+	for (unsigned i = 0; i < CS_CATEGORIES; i++) {
+		const struct cs_ledger_row *row = &m->ledger[i];
+		struct cs_cell cells[] = { TEXT(cs_category_names[i]), BYTES(row->bytes),
+					   PERCENT(row->bytes, m->target.present),
+					   COUNT(row->blocks) };
+
+		if (is_python(i) && !m->target.python.found && !row->bytes && !row->blocks)
+			continue;
+		if (i == CS_UNEXPLAINED)
+			table->last_row = (uint32_t)cs_table_rows(table);
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+static const struct cs_column type_columns[] = {
+	{ "type", NULL, CS_CELL_TEXT, CS_COL_TYPE },
+	{ "kind", NULL, CS_CELL_TEXT, CS_COL_DETAIL },
+	{ "count", NULL, CS_CELL_COUNT, CS_COL_SUM },
+	{ "shallow", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_DETAIL },
+	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
+	{ "percent", "%", CS_CELL_PERCENT, 0 },
+	{ 0 },
+};
+
+static bool add_type(struct cs_table *table, const struct cs_type *t, uint64_t present)
+{
+	struct cs_cell cells[] = { TEXT(t->name),     TEXT(cs_kind_name(t->kind)),
+				   COUNT(t->count),   BYTES(t->shallow),
+				   BYTES(t->bytes),   PERCENT(t->bytes, present) };
+
+	return !(t->count || t->bytes) || cs_table_add(table, cells);
+}
+
+/* Used blocks whose type nobody knows stand in the table too, one row for
+ * each allocator: the column then answers for all memory in use. */
+static cs_status build_by_type(const struct cs_view_source *source, struct cs_table *table,
+			       struct cs_error *err)
+{
+	const struct cs_model *m = source->model;
+	const struct cs_ledger_row *malloced = &m->ledger[CS_MALLOC_UNTYPED];
+	const struct cs_ledger_row *pooled = &m->ledger[CS_PY_UNIDENTIFIED];
+	const struct cs_type raw[] = {
+		{ "(malloc, type unknown)", CS_KIND_RAW, malloced->blocks, malloced->bytes,
+		  malloced->bytes },
+		{ "(pymalloc, type unknown)", CS_KIND_RAW, pooled->blocks, pooled->bytes,
+		  pooled->bytes },
+	};
+
+	table->whole = m->target.present;
+	for (size_t i = 0; i < m->types.count; i++)
+		if (!add_type(table, &m->types.items[i], m->target.present))
+			return no_memory(err);
+	for (size_t i = 0; i < 2; i++)
+		if (!add_type(table, &raw[i], m->target.present))
+			return no_memory(err);
+	return CS_OK;
+}
+
+static const struct cs_column size_columns[] = {
+	{ "size", NULL, CS_CELL_SIZE, 0 },
+	{ "allocator", NULL, CS_CELL_TEXT, CS_COL_WHOLE },
+	{ "count", NULL, CS_CELL_COUNT, CS_COL_SUM },
+	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
+	{ 0 },
+};
+
+static cs_status build_by_size(const struct cs_view_source *source, struct cs_table *table,
+			       struct cs_error *err)
+{
+	for (size_t i = 0; i < source->model->sizes.count; i++) {
+		const struct cs_size_row *row = &source->model->sizes.items[i];
+		struct cs_cell cells[] = { cs_cell_number(CS_CELL_SIZE, row->size),
+					   TEXT(cs_allocator_name(row->allocator)),
+					   COUNT(row->count), BYTES(row->bytes) };
+
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+static const struct cs_column arena_columns[] = {
+	{ "arena", NULL, CS_CELL_TEXT, CS_COL_WHOLE },
+	{ "allocator", NULL, CS_CELL_TEXT, CS_COL_WHOLE },
+	{ "system", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
+	{ "used", NULL, CS_CELL_BYTES, CS_COL_SUM },
+	{ "free", NULL, CS_CELL_BYTES, CS_COL_SUM },
+	{ "top", NULL, CS_CELL_BYTES, CS_COL_SUM },
+	{ "overhead", NULL, CS_CELL_BYTES, CS_COL_SUM },
+	{ "heaps", NULL, CS_CELL_COUNT, CS_COL_SUM },
+	{ "threads", NULL, CS_CELL_COUNT, CS_COL_SPARE },
+	{ 0 },
+};
+
+static cs_status build_arenas(const struct cs_view_source *source, struct cs_table *table,
+			      struct cs_error *err)
+{
+	for (size_t i = 0; i < source->model->arenas.count; i++) {
+		const struct cs_arena_row *a = &source->model->arenas.items[i];
+		struct cs_cell cells[] = { TEXT(a->name),      TEXT(cs_allocator_name(a->allocator)),
+					   BYTES(a->system),   BYTES(a->used),
+					   BYTES(a->free),     BYTES(a->top),
+					   BYTES(a->overhead), COUNT(a->heaps),
+					   COUNT(a->threads) };
+
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+static const struct cs_column object_columns[] = {
+	{ "field", NULL, CS_CELL_TEXT, CS_COL_WHOLE },
+	{ "value", "", CS_CELL_TEXT, CS_COL_WRAP },
+	{ 0 },
+};
+
+static cs_status build_object(const struct cs_view_source *source, struct cs_table *table,
+			      struct cs_error *err)
+{
+	for (size_t i = 0; source->answer && i < source->answer->rows.count; i++) {
+		const struct cs_answer_row *row = &source->answer->rows.items[i];
+		enum cs_cell_type type = row->is_address ? CS_CELL_ADDRESS : CS_CELL_SIZE;
+		struct cs_cell cells[] = { TEXT(row->field), row->text ? TEXT(row->text) :
+						   cs_cell_number(type, row->number) };
+
+		if (source->no_values && row->text && !strcmp(row->field, "value"))
+			continue;
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+static const struct cs_column doctor_columns[] = {
+	{ "what", NULL, CS_CELL_TEXT, 0 },
+	{ "value", NULL, CS_CELL_TEXT, CS_COL_WRAP },
+	{ "found_by", "found by", CS_CELL_TEXT, CS_COL_WRAP },
+	{ "proof", NULL, CS_CELL_TEXT, CS_COL_BELOW },
+	{ 0 },
+};
+
+static cs_status build_doctor(const struct cs_view_source *source, struct cs_table *table,
+			      struct cs_error *err)
+{
+	for (size_t i = 0; i < source->model->findings.count; i++) {
+		const struct cs_finding *f = &source->model->findings.items[i];
+		struct cs_cell cells[] = { TEXT(f->what), TEXT(f->value), TEXT(f->found_by),
+					   TEXT(f->proof) };
+
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+static const struct cs_column anomaly_columns[] = {
+	{ "kind", NULL, CS_CELL_TEXT, 0 },
+	{ "address", NULL, CS_CELL_ADDRESS, CS_COL_WHOLE },
+	{ "text", "", CS_CELL_TEXT, CS_COL_WRAP },
+	{ 0 },
+};
+
+static cs_status build_anomalies(const struct cs_view_source *source, struct cs_table *table,
+				 struct cs_error *err)
+{
+	for (size_t i = 0; i < source->model->anomalies.count; i++) {
+		const struct cs_anomaly *a = &source->model->anomalies.items[i];
+		struct cs_cell cells[] = { TEXT(a->kind), cs_cell_number(CS_CELL_ADDRESS, a->addr),
+					   TEXT(a->text) };
+
+		if (!cs_table_add(table, cells))
+			return no_memory(err);
+	}
+	return CS_OK;
+}
+
+const struct cs_view cs_view_anomalies = {
+	.name = "anomalies", .title = "ANOMALIES", .columns = anomaly_columns,
+	.build = build_anomalies,
+};
+
+#define LATER(name, argument, help) { name, argument, NULL, help, NULL, NULL, 0, NULL, NULL }
+
+static const struct cs_view views[] = {
+	{ "summary", NULL, "WHERE IT WENT", "where every byte belongs, by category",
+	  summary_columns, build_summary, 0, "--by-type", "objects of which type" },
+	{ "by-type", NULL, "TYPES", "objects and bytes per type, Python and native in one table",
+	  type_columns, build_by_type, 20, "--by-size", "blocks of which size" },
+	{ "by-size", NULL, "BLOCK SIZE", "used blocks by the size the allocator rounds them to",
+	  size_columns, build_by_size, 20, "--arenas", "how much of each heap is free" },
+	LATER("by-site", NULL, "bytes per allocating source line"),
+	{ "arenas", NULL, "ARENAS", "the heaps of glibc and CPython: used, free, top, overhead",
+	  arena_columns, build_arenas, 20, "--doctor", "how the heaps were found" },
+	LATER("fragmentation", NULL, "where free memory is stuck, and what pins it"),
+	LATER("threads", NULL, "what each thread was doing, Python and native"),
+	LATER("leaks", NULL, "blocks nobody can reach any more"),
+	LATER("dominators", NULL, "who keeps how much alive"),
+	LATER("why", "ADDR|TYPE", "a path of references from a root"),
+	LATER("instances", "TYPE", "the live instances of a type"),
+	{ "object", "ADDR", "OBJECT", "everything known about the object or block at an address",
+	  object_columns, build_object, 0, "--by-type", "all types" },
+	{ "doctor", NULL, "DOCTOR", "what was found, by which means, and what contradicts",
+	  doctor_columns, build_doctor, 0, "--summary", "where every byte belongs" },
+};
+
+const struct cs_view *cs_view_at(size_t nr)
+{
+	return nr < sizeof(views) / sizeof(views[0]) ? &views[nr] : NULL;
+}
+
+const struct cs_view *cs_view_find(const char *name)
+{
+	const struct cs_view *view;
+
+	for (size_t i = 0; (view = cs_view_at(i)); i++)
+		if (!strcmp(view->name, name))
+			return view;
+	return NULL;
+}
