@@ -68,7 +68,9 @@ struct py {
 	CS_VEC(struct py_type) types;
 	struct cs_map type_by_addr;
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
-	uint64_t dead_cached; /* objects in free lists */
+	uint64_t tracked;     /* live objects the collector knows, counted by the census */
+	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
+	cs_addr hunter;	      /* the object that claims it */
 };
 
 /* Find the runtime, choose and prove the layout. CS_NOTFOUND: no CPython here.

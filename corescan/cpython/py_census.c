@@ -90,6 +90,14 @@ bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t
 	return false;
 }
 
+static void claim_all(struct py *py, const struct py_obj *o)
+{
+	if (o->type->family->claim)
+		o->type->family->claim(py, o);
+	if (o->type->flags & PY_FLAG_MANAGED_DICT)
+		py_instance_claim(py, o);
+}
+
 /* Count a live object and let it claim what it owns. */
 static void count_object(struct py *py, const struct py_obj *o, uint64_t len)
 {
@@ -98,15 +106,14 @@ static void count_object(struct py *py, const struct py_obj *o, uint64_t len)
 
 	row->count++;
 	row->bytes += len;
+	if (t->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
+		py->tracked++;
 	if (t->is_leaf) {
 		row->shallow += t->shallow;
 		return;
 	}
 	row->shallow += py_getsizeof(py, o);
-	if (t->family->claim)
-		t->family->claim(py, o);
-	if (t->flags & PY_FLAG_MANAGED_DICT)
-		py_instance_claim(py, o);
+	claim_all(py, o);
 }
 
 /* A dead object that CPython keeps for reuse: up to 3.13 its count is 0 and
@@ -134,6 +141,52 @@ static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned
 			return CS_BLOCK_CACHED;
 	}
 	return CS_BLOCK_USED;
+}
+
+/* --- one object, for --object --- */
+
+bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_obj *out)
+{
+	const unsigned char *p = cs_mem_view(py->mem, block->addr, block->len);
+
+	return block->state == CS_BLOCK_OBJECT && p && py_object_in(py, block->addr, p, block->len, out);
+}
+
+bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out)
+{
+	uint64_t run = cs_mem_run(py->mem, addr);
+	uint32_t nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
+	const unsigned char *p;
+
+	if (nr == PY_NO_TYPE || addr % 8)
+		return false;
+	if (run > 4096)
+		run = 4096; /* as much as a preview looks at */
+	p = cs_mem_view(py->mem, addr, run);
+	*out = (struct py_obj){ addr, p, run, &py->types.items[nr] };
+	return p && run >= py->types.items[nr].least && refcnt_lives(py, cs_le64(p));
+}
+
+cs_addr py_owner_of(struct py *py, cs_addr addr)
+{
+	struct cs_blocks *blocks = &py->model->blocks;
+	struct cs_block block;
+	struct py_obj o;
+
+	py->hunted = addr + py->skew;
+	py->hunter = 0;
+	for (size_t i = 0; i < blocks->spans.count && !py->hunter; i++) {
+		const struct cs_span *span = &blocks->spans.items[i];
+		uint64_t head = span->allocator == CS_ALLOC_GLIBC ? 16 : 0;
+
+		for (uint64_t g = 0; g < span->len / 16 && !py->hunter; g = cs_span_next(span, g))
+			if (cs_tile_get(span->tiles, g) == CS_BLOCK_OBJECT &&
+			    cs_blocks_at(blocks, span->start + g * 16 + head, &block) &&
+			    py_object_at_block(py, &block, &o))
+				claim_all(py, &o);
+	}
+	py->hunted = 0;
+	return py->hunter;
 }
 
 static void census_pool(struct py *py, const struct py_pool *pool)

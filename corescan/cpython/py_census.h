@@ -17,6 +17,15 @@
 bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
 		  struct py_obj *out);
 
+/* The live object in a block the census found to be one; false for other blocks. */
+bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_obj *out);
+
+/* An object that is no block: in a module's data (None, static types). */
+bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out);
+
+/* The object that owns the block at addr; 0 when none claims it. O(all objects). */
+cs_addr py_owner_of(struct py *py, cs_addr addr);
+
 /* Runs after cs_blocks_seal(); fills model->types and block states. */
 cs_status py_census(struct py *py, struct cs_error *err);
 #endif

@@ -121,6 +121,13 @@ bool py_claim(struct py *py, const struct py_obj *o, cs_addr addr)
 	struct cs_type *row = &m->types.items[o->type->model_nr];
 	struct cs_block block;
 
+	if (py->hunted) {
+		/* looking for one block's owner: nothing is claimed again. Saying yes
+		 * lets walks over an object's own lists go on. */
+		if (addr == py->hunted)
+			py->hunter = o->addr;
+		return addr != 0;
+	}
 	if (!addr || !cs_blocks_at(&m->blocks, addr - py->skew, &block) ||
 	    block.state != CS_BLOCK_USED)
 		return false;

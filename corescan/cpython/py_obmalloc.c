@@ -10,6 +10,8 @@
 #include "cpython/py_obmalloc.h"
 #include "cpython/py.h"
 
+#include <stdio.h>
+
 enum {
 	BLOCK_ALIGN = 16,
 	SMALL_MAX = 512,
@@ -491,6 +493,25 @@ static void find_arrays(struct walk *w, const char **found_by)
 	cs_ignore(add_arenas(w, array, max) ? CS_OK : CS_NOMEM, "fewer arenas, never wrong ones");
 }
 
+/* "32:14 48:9": how many pools hold blocks of each size. */
+static void say_pools(struct py *py)
+{
+	uint32_t count[SMALL_MAX / BLOCK_ALIGN + 1] = { 0 };
+	char text[480];
+	size_t at = 0;
+
+	for (size_t i = 0; i < py->pools.count; i++)
+		count[py->pools.items[i].size / BLOCK_ALIGN]++;
+	text[0] = 0;
+	for (unsigned i = 1; i <= SMALL_MAX / BLOCK_ALIGN; i++)
+		if (count[i] && at < sizeof(text))
+			at += (size_t)snprintf(text + at, sizeof(text) - at, "%s%u:%u", at ? " " : "",
+					       i * BLOCK_ALIGN, count[i]);
+	if (py->pools.count)
+		cs_model_finding(py->model, "pymalloc pools by block size", "pool headers",
+				 "free lists agree with the headers' counts", "%s", text);
+}
+
 cs_status py_obmalloc_walk(struct py *py, struct cs_error *err)
 {
 	struct walk w = { .py = py, .err = err };
@@ -504,6 +525,7 @@ cs_status py_obmalloc_walk(struct py *py, struct cs_error *err)
 	cs_model_finding(py->model, "pymalloc arenas", found_by,
 			 w.arenas.count ? "every record and pool header is consistent" : NULL, "%zu",
 			 w.arenas.count);
+	say_pools(py);
 	cs_vec_free(&w.arenas);
 	return st;
 }

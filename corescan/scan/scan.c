@@ -1,26 +1,16 @@
-#include "scan/scan.h"
+#include "scan/scan_state.h"
 #include "base/own.h"
 #include "cpython/py_census.h"
+#include "cpython/py_gc.h"
 #include "cpython/py_obmalloc.h"
 #include "cpython/py_own.h"
 #include "glibc/glibc.h"
-#include "image/image.h"
 #include "mem/mem_core.h"
 #include "mem/mem_live.h"
 #include "scan/regions.h"
 
 #include <ctype.h>
 #include <errno.h>
-
-struct cs_scan {
-	struct cs_scan_options options;
-	struct cs_model model;
-	struct cs_core *core; /* one of these two */
-	struct cs_live *live;
-	struct cs_image *image;
-	struct cs_glibc *glibc;
-	struct py *py;
-};
 
 static bool tell(const struct cs_scan *scan, const char *step, unsigned permille)
 {
@@ -115,6 +105,25 @@ static cs_status walk_python(struct cs_scan *scan, struct cs_error *err)
 	return st ? st : py_obmalloc_walk(scan->py, err);
 }
 
+/* Two independent ways to count what the collector knows: link by link, and
+ * object by object. */
+static void prove_collector(struct cs_scan *scan)
+{
+	struct py_gc_counts gc;
+	uint64_t sum;
+
+	if (py_gc_walk(scan->py, &gc))
+		return;
+	sum = gc.generation[0] + gc.generation[1] + gc.generation[2] + gc.permanent;
+	cs_model_finding(&scan->model, "objects the collector tracks", "collector's lists",
+			 sum == scan->py->tracked ? "the census counts as many" :
+						    "the census counts another number",
+			 "%" PRIu64 " + %" PRIu64 " + %" PRIu64 " and %" PRIu64
+			 " permanent; census %" PRIu64 "%s",
+			 gc.generation[0], gc.generation[1], gc.generation[2], gc.permanent,
+			 scan->py->tracked, gc.is_collecting ? "; inside a collection" : "");
+}
+
 static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 {
 	cs_status st = walk_malloc(scan, err);
@@ -136,6 +145,8 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 			st = py_census(scan->py, err);
 		if (!st)
 			st = py_own_leftovers(scan->py, err);
+		if (!st && scan->options.thorough)
+			prove_collector(scan);
 	}
 	return st;
 }

@@ -14,6 +14,7 @@ struct cs_scan_options {
 	const char *exe, *sysroot, *debug_dir; /* NULL: none */
 	bool is_pid;	    /* target is a pid whatever files exist */
 	bool allow_swap_in; /* live: read swapped pages back in */
+	bool thorough;	    /* --doctor: prove more than the views need */
 	bool no_values;	    /* never copy text of the target's objects into the model */
 	/* Called now and then with what is being done and how far it is (0..1000),
 	 * may be NULL. Returning false ends the scan with CS_LIMIT. */

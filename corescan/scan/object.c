@@ -1,0 +1,152 @@
+/* object.c - everything known about one address, for --object. */
+#include "base/own.h"
+#include "cpython/py_census.h"
+#include "cpython/py_value.h"
+#include "scan/scan_state.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+static const char *const state_words[CS_BLOCK_STATES] = {
+	[CS_BLOCK_INSIDE] = "inside a block",
+	[CS_BLOCK_FREE] = "free",
+	[CS_BLOCK_USED] = "in use, unexplained",
+	[CS_BLOCK_OBJECT] = "a live Python object",
+	[CS_BLOCK_OWNED] = "owned by a Python object",
+	[CS_BLOCK_RUNTIME] = "the interpreter's own",
+	[CS_BLOCK_CACHED] = "a dead object in a free list of CPython",
+	[CS_BLOCK_TYPED] = "in use, of a known native type",
+	[CS_BLOCK_OVERHEAD] = "the allocator's own (header, tail or padding)",
+	[CS_BLOCK_UNCARVED] = "free, not yet carved into blocks",
+	[CS_BLOCK_TCACHE] = "free, in a thread's cache",
+	[CS_BLOCK_FASTBIN] = "free, in a fastbin",
+	[CS_BLOCK_LOST] = "inside a heap the walk could not follow",
+};
+
+/* The answer being written; out of memory drops rows, never crashes. */
+struct pen {
+	struct cs_answer *out;
+};
+
+static void say(struct pen *pen, const char *field, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static void say(struct pen *pen, const char *field, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+
+	struct cs_answer_row row = {
+		.field = field,
+		.text = cs_arena_text(&pen->out->strings, text, strlen(text)),
+	};
+
+	cs_ignore(row.text && cs_vec_push(&pen->out->rows, row) ? CS_OK : CS_NOMEM, "a row less");
+}
+
+static void say_number(struct pen *pen, const char *field, uint64_t number, bool is_address)
+{
+	struct cs_answer_row row = { .field = field, .number = number, .is_address = is_address };
+
+	cs_ignore(cs_vec_push(&pen->out->rows, row) ? CS_OK : CS_NOMEM, "a row less");
+}
+
+static void say_object(struct pen *pen, struct cs_scan *scan, const struct py_obj *o)
+{
+	struct py *py = scan->py;
+	const struct cs_type *row = &scan->model.types.items[o->type->model_nr];
+	char value[512];
+
+	say(pen, "type", "%s", row->name);
+	say(pen, "kind", "python");
+	say_number(pen, "object", o->addr, true);
+	say_number(pen, "shallow", py_getsizeof(py, o), false);
+	say_number(pen, "refcount", cs_le64(o->p) & UINT32_MAX, false);
+	if (o->type->flags & PY_FLAG_HAVE_GC)
+		say(pen, "gc", "%s", cs_le64(o->p - 16) ? "tracked" : "not tracked");
+	if (!scan->options.no_values) {
+		py_value(py, o, value, sizeof(value));
+		if (value[0])
+			say(pen, "value", "%s", value);
+	}
+	say(pen, "evidence",
+	    "its type word is a verified type, its place in the block and its size fit that type");
+}
+
+static void say_owner(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)
+{
+	struct cs_block where;
+	struct py_obj o;
+	cs_addr owner = py_owner_of(scan->py, block->addr);
+
+	if (!owner)
+		return;
+	say_number(pen, "owner", owner, true);
+	if (cs_blocks_holding(&scan->model.blocks, owner, &where) &&
+	    py_object_at_block(scan->py, &where, &o))
+		say(pen, "owner_type", "%s", scan->model.types.items[o.type->model_nr].name);
+	say(pen, "evidence", "a member of the owner points at it, and only such objects own such blocks");
+}
+
+static void say_block(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)
+{
+	struct py_obj o;
+
+	say(pen, "state", "%s", state_words[block->state]);
+	say(pen, "allocator", "%s", block->allocator == CS_ALLOC_GLIBC ? "glibc" : "pymalloc");
+	say_number(pen, "block", block->addr, true);
+	say_number(pen, "bytes", block->len, false);
+	if (scan->py && py_object_at_block(scan->py, block, &o))
+		say_object(pen, scan, &o);
+	else if (scan->py && block->state == CS_BLOCK_OWNED)
+		say_owner(pen, scan, block);
+}
+
+static bool say_static_object(struct pen *pen, struct cs_scan *scan, cs_addr addr)
+{
+	struct py_obj o;
+
+	if (!scan->py || !py_object_static(scan->py, addr, &o))
+		return false;
+	say(pen, "state", "a static Python object");
+	say_object(pen, scan, &o);
+	return true;
+}
+
+static void say_mapping(struct pen *pen, struct cs_scan *scan, const struct cs_mapping *m)
+{
+	say(pen, "mapping", CS_ADDR "-" CS_ADDR " %c%c%c %s", m->range.start, cs_range_end(m->range),
+	    m->prot & CS_PROT_R ? 'r' : '-', m->prot & CS_PROT_W ? 'w' : '-',
+	    m->prot & CS_PROT_X ? 'x' : '-', m->path ? m->path : "anonymous");
+	if (m->module != CS_NO_MODULE)
+		say(pen, "module", "%s", scan->image->modules.items[m->module].path);
+}
+
+cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
+			 struct cs_error *err)
+{
+	const struct cs_mapping *m = cs_image_mapping(scan->image, addr);
+	struct pen pen = { out };
+	struct cs_block block;
+	bool in_heap = cs_blocks_holding(&scan->model.blocks, addr, &block);
+
+	if (!in_heap && !m && !cs_mem_view(scan->image->mem, addr, 1))
+		return cs_fail(err, CS_NOTFOUND, addr, CS_ADDR " is not in the target's memory", addr);
+	say_number(&pen, "address", addr, true);
+	if (in_heap)
+		say_block(&pen, scan, &block);
+	else
+		say_static_object(&pen, scan, addr);
+	if (m)
+		say_mapping(&pen, scan, m);
+	return CS_OK;
+}
+
+void cs_answer_deinit(struct cs_answer *answer)
+{
+	cs_vec_free(&answer->rows);
+	cs_arena_deinit(&answer->strings);
+}

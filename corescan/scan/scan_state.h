@@ -1,0 +1,19 @@
+/* scan_state.h - what a scan is made of; for this room only. */
+#ifndef CS_SCAN_STATE_H
+#define CS_SCAN_STATE_H
+#include "image/image.h"
+#include "scan/scan.h"
+
+struct py;
+struct cs_glibc;
+
+struct cs_scan {
+	struct cs_scan_options options;
+	struct cs_model model;
+	struct cs_core *core; /* one of these two */
+	struct cs_live *live;
+	struct cs_image *image;
+	struct cs_glibc *glibc;
+	struct py *py;
+};
+#endif
