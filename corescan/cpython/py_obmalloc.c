@@ -189,6 +189,11 @@ static bool array_of_interp(struct py *py, cs_addr interp, cs_addr *array, uint6
 		if (state_is_pointer(py))
 			state = py_word(py, state);
 		if (state && array_of_state(py, state, array, max)) {
+			/* what follows it has moved as far (3.14.0-3.14.4: 24 bytes) */
+			if (py_has(l, PY_IS_FREELISTS)) {
+				l->off[PY_IS_FREELISTS] += (int32_t)off - l->off[PY_IS_OBMALLOC];
+				l->source[PY_IS_FREELISTS] = PY_CALIBRATED;
+			}
 			l->off[PY_IS_OBMALLOC] = (int32_t)off;
 			l->source[PY_IS_OBMALLOC] = PY_CALIBRATED;
 			return true;
