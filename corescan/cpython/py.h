@@ -48,6 +48,7 @@ struct py_pool {
 	cs_addr addr;
 	uint16_t size;	/* of a block */
 	uint16_t count; /* carved blocks */
+	uint16_t unexplained; /* used blocks the census could not tell */
 };
 
 struct py {
@@ -67,6 +68,8 @@ struct py {
 	CS_VEC(struct py_pool) pools;
 	CS_VEC(struct py_type) types;
 	struct cs_map type_by_addr;
+	cs_addr last_type; /* the type met last: neighbours are mostly alike */
+	uint32_t last_type_nr;
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */

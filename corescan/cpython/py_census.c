@@ -70,13 +70,17 @@ static bool try_at(struct py *py, cs_addr block, const unsigned char *p, uint64_
 		   struct py_obj *out)
 {
 	uint64_t at = py->skew + pre;
+	cs_addr type;
 	uint32_t nr;
 
 	if (len < at + 16)
 		return false;
-	nr = py_type_at(py, cs_le64(p + at + py->layout.off[PY_OB_TYPE]));
+	type = cs_le64(p + at + py->layout.off[PY_OB_TYPE]);
+	nr = type == py->last_type ? py->last_type_nr : py_type_at(py, type);
 	if (nr == PY_NO_TYPE || py->types.items[nr].pre != pre)
 		return false;
+	py->last_type = type;
+	py->last_type_nr = nr;
 	*out = (struct py_obj){ block + at, p + at, len - at, &py->types.items[nr] };
 	return fits(py, out, len);
 }
@@ -189,7 +193,7 @@ cs_addr py_owner_of(struct py *py, cs_addr addr)
 	return py->hunter;
 }
 
-static void census_pool(struct py *py, const struct py_pool *pool)
+static void census_pool(struct py *py, struct py_pool *pool)
 {
 	unsigned char scratch[16384];
 	struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
@@ -209,6 +213,8 @@ static void census_pool(struct py *py, const struct py_pool *pool)
 		state = classify(py, pool->addr + off, p + off, pool->size);
 		if (state != CS_BLOCK_USED)
 			cs_tile_set(span->tiles, g, (unsigned)state);
+		else
+			pool->unexplained++;
 	}
 }
 

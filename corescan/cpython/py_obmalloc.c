@@ -375,7 +375,7 @@ static bool walk_pool(struct walk *w, struct cs_span *span, const struct arena *
 	sums->free += (all - used) * h.size;
 	sums->overhead += py->pool_size - all * h.size;
 	return cs_vec_push(&py->pools,
-			   (struct py_pool){ pool, (uint16_t)h.size, (uint16_t)h.carved });
+			   (struct py_pool){ pool, (uint16_t)h.size, (uint16_t)h.carved, 0 });
 }
 
 static bool walk_arena(struct walk *w, struct cs_span *span, const struct arena *a)

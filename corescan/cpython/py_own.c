@@ -212,6 +212,8 @@ cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 		const unsigned char *p = cs_mem_view(py->mem, pool->addr, py->pool_size);
 		uint64_t off = head;
 
+		if (!pool->unexplained)
+			continue;
 		for (uint64_t k = 0; span && p && k < pool->count; k++, off += pool->size) {
 			uint64_t g = (pool->addr + off - span->start) / 16;
 

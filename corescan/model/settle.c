@@ -46,15 +46,11 @@ static void give(struct settle *s, enum cs_category category, uint64_t bytes)
 	s->covered += bytes;
 }
 
-static bool count_size(struct settle *s, enum cs_allocator allocator, uint64_t size)
+static bool count_large(struct settle *s, enum cs_allocator allocator, uint64_t size)
 {
 	uint64_t class = size / GRANULE;
 	uint32_t nr;
 
-	if (class < SMALL_SIZES) {
-		s->small_count[allocator][class]++;
-		return true;
-	}
 	if (!cs_map_get(&s->large[allocator], class, &nr)) {
 		struct cs_size_row row = { .size = size, .allocator = allocator };
 
@@ -72,20 +68,44 @@ struct span_sums {
 	uint64_t count[16], bytes[16];
 };
 
+static bool add_tile(struct settle *s, const struct cs_span *span, struct span_sums *sums,
+		     unsigned state, uint64_t granules)
+{
+	sums->count[state]++;
+	sums->bytes[state] += granules * GRANULE;
+	if (!is_used(state))
+		return true;
+	if (granules < SMALL_SIZES) {
+		s->small_count[span->allocator][granules]++;
+		return true;
+	}
+	return count_large(s, span->allocator, granules * GRANULE);
+}
+
+/* Sixteen granules a step: most words hold a few starts. */
 static bool sum_present(struct settle *s, const struct cs_span *span, struct span_sums *sums)
 {
 	const uint64_t end = span->len / GRANULE;
+	uint64_t start = 0;
+	unsigned state = cs_tile_get(span->tiles, 0);
 
-	for (uint64_t g = 0, next; g < end; g = next) {
-		unsigned state = cs_tile_get(span->tiles, g);
+	for (uint64_t at = 0; at < end; at += 16) {
+		uint64_t word = cs_le64(span->tiles + at / 2);
 
-		next = cs_span_next(span, g);
-		sums->count[state]++;
-		sums->bytes[state] += (next - g) * GRANULE;
-		if (is_used(state) && !count_size(s, span->allocator, (next - g) * GRANULE))
-			return false;
+		if (!at)
+			word &= ~15ull; /* the first tile is open already */
+		while (word) {
+			unsigned bit = (unsigned)__builtin_ctzll(word) & ~3u;
+			uint64_t next = at + bit / 4;
+
+			if (!add_tile(s, span, sums, state, next - start))
+				return false;
+			start = next;
+			state = (unsigned)(word >> bit & 15);
+			word &= ~(15ull << bit);
+		}
 	}
-	return true;
+	return add_tile(s, span, sums, state, end - start);
 }
 
 /* The same where pages are missing: each tile is asked for. */
@@ -97,11 +117,11 @@ static bool sum_partial(struct settle *s, const struct cs_span *span, struct spa
 		unsigned state = cs_tile_get(span->tiles, g);
 
 		next = cs_span_next(span, g);
-		sums->count[state]++;
-		sums->bytes[state] +=
-			s->present(s->ctx, span->start + g * GRANULE, (next - g) * GRANULE);
-		if (is_used(state) && !count_size(s, span->allocator, (next - g) * GRANULE))
+		if (!add_tile(s, span, sums, state, next - g))
 			return false;
+		/* what the tile is short of does not count */
+		sums->bytes[state] -= (next - g) * GRANULE -
+				      s->present(s->ctx, span->start + g * GRANULE, (next - g) * GRANULE);
 	}
 	return true;
 }
@@ -141,7 +161,7 @@ static bool settle_big(struct settle *s, const struct cs_big_block *big)
 	give(s, c, user);
 	s->model->ledger[c].blocks++;
 	give(s, CS_MALLOC_OVERHEAD, all - user);
-	return !is_used(big->state) || count_size(s, big->allocator, big->len);
+	return !is_used(big->state) || count_large(s, big->allocator, big->len);
 }
 
 /* One interval competing for addresses; the lower rank wins. */
