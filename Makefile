@@ -1,7 +1,10 @@
 # make            build/corescan and build/libcorescan.so.0, optimised
 # make check      everything again under ASan + UBSan with warnings as errors, and all tests
+#                 make check SAN=     the same without sanitizers
+#                 make check TESTS=tests/unit/report/%    only these (a pattern)
 # make bench      speed and memory as ratios to `cat CORE`
 # make install    PREFIX=/usr/local DESTDIR=
+# make clean
 VERSION  := 0.1.0
 CC       ?= gcc
 PREFIX   ?= /usr/local
@@ -9,11 +12,13 @@ B        ?= build
 OPT      ?= -O2
 SAN      ?=
 WERROR   ?=
+CLANG    ?= $(firstword $(shell command -v clang clang-14 2>/dev/null))
 
 WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wswitch-enum \
 	    -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith
 CPPFLAGS += -D_GNU_SOURCE -DCS_VERSION='"$(VERSION)"' -Iinclude -Icorescan
-CFLAGS   += -std=gnu11 -g $(OPT) $(SAN) $(WARN) $(WERROR) -fPIC -fvisibility=hidden -MMD -MP
+LANGUAGE := -std=gnu11 -g $(WARN) $(WERROR) -fPIC -fvisibility=hidden
+CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
 LDLIBS   += -ldw -lelf
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
@@ -21,7 +26,7 @@ LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c cor
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
-DEPS     := $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d)
+DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d)
 
 all: $(B)/corescan $(B)/libcorescan.so.0
 
@@ -36,7 +41,67 @@ $(B)/corescan: $(CLI_OBJ) $(LIB_OBJ)
 $(B)/libcorescan.so.0: $(LIB_OBJ)
 	$(CC) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libcorescan.so.0 $^ $(LDLIBS) -o $@
 
--include $(DEPS)
+# ---- tests: a program of its own from each tests/**/test_*.c; an archive, so that each
+# holds only what it tests.
+SUPPORT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c)
+TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
+VICTIM       := $(patsubst %.c,$(B)/%,$(wildcard tests/real/victim_*.c))
+TEST_SCRIPT  := $(wildcard tests/cli/*.sh tests/real/test_*.py)
+TESTS        ?= %
+TEST_CPPFLAGS := -Itests/support -I$(B)
+
+$(SUPPORT_OBJ) $(TEST_PROGRAM): CPPFLAGS += $(TEST_CPPFLAGS)
+
+$(B)/libcorescan.a: $(LIB_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(TEST_PROGRAM): $(B)/%: %.c $(SUPPORT_OBJ) $(B)/libcorescan.a
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< $(SUPPORT_OBJ) $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+
+# What is looked at is never sanitized: its heap would not be glibc's.
+$(VICTIM): $(B)/%: %.c
+	@mkdir -p $(@D)
+	$(CC) -D_GNU_SOURCE -std=gnu11 -g -O1 -Wall $< -lpthread -ldl -o $@
+
+SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
+ifeq ($(origin SAN),file)
+CHECK_SAN  := $(SANITIZERS)
+CHECK_B    := build-check
+else
+CHECK_SAN  := $(SAN)
+CHECK_B    := build-check-plain
+endif
+
+check:
+	@$(MAKE) --no-print-directory -s B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
+
+check-run: all $(TEST_PROGRAM) $(VICTIM)
+	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \
+		scripts/check-floors.sh $(if $(CLANG),clang-warnings) \
+		$(filter $(B)/$(TESTS),$(TEST_PROGRAM)) $(filter $(TESTS),$(TEST_SCRIPT))
+
+# The other compiler's warnings, compiled and thrown away; run-tests calls this.
+clang-warnings:
+	@$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) $(LANGUAGE) -Werror -fsyntax-only \
+		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(wildcard tests/support/*.c)
+
+bench: all
+	tests/bench/run $(B)/corescan
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
+		$(DESTDIR)$(PREFIX)/include/corescan $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 755 $(B)/corescan $(DESTDIR)$(PREFIX)/bin/corescan
+	install -m 644 $(B)/libcorescan.so.0 $(DESTDIR)$(PREFIX)/lib/libcorescan.so.0
+	ln -sf libcorescan.so.0 $(DESTDIR)$(PREFIX)/lib/libcorescan.so
+	install -m 644 include/corescan/corescan.h $(DESTDIR)$(PREFIX)/include/corescan/corescan.h
+	install -m 644 docs/corescan.1 $(DESTDIR)$(PREFIX)/share/man/man1/corescan.1
+
 clean:
-	rm -rf $(B)
-.PHONY: all clean
+	rm -rf build build-check build-check-plain
+
+-include $(DEPS)
+.PHONY: all check check-run clang-warnings bench install clean

@@ -104,7 +104,7 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 			  const struct cs_report_options *options, struct cs_table *out,
 			  struct cs_error *err)
 {
-	struct cs_view_source source = { model, ask->answer, options->no_values };
+	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values };
 	struct cs_select wish = { options->sort, options->min, options->type, options->top };
 
 	if (!options->has_top)

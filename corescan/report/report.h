@@ -12,7 +12,8 @@ enum cs_format { CS_FORMAT_TEXT, CS_FORMAT_JSON, CS_FORMAT_CSV };
 
 struct cs_ask {
 	const struct cs_view *view;
-	const struct cs_answer *answer; /* of a view with an argument */
+	const struct cs_answer *answer; /* --object: NULL when addr is not in memory */
+	cs_addr addr;			/* --object */
 };
 
 struct cs_report_options {

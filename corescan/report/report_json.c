@@ -159,7 +159,7 @@ static cs_status write_view(FILE *out, const struct cs_model *model, const struc
 static cs_status write_anomalies(FILE *out, const struct cs_model *model, struct cs_error *err)
 {
 	struct cs_report_options all = { .format = CS_FORMAT_JSON };
-	struct cs_ask ask = { &cs_view_anomalies, NULL };
+	struct cs_ask ask = { .view = &cs_view_anomalies };
 	struct cs_table t;
 	cs_status st = cs_report_table(model, &ask, &all, &t, err);
 
@@ -175,8 +175,8 @@ static cs_status write_anomalies(FILE *out, const struct cs_model *model, struct
 cs_status cs_json_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
 			size_t count, const struct cs_report_options *options, struct cs_error *err)
 {
-	const struct cs_ask page[] = { { cs_view_find("summary"), NULL },
-				       { cs_view_find("by-type"), NULL } };
+	const struct cs_ask page[] = { { .view = cs_view_find("summary") },
+				       { .view = cs_view_find("by-type") } };
 
 	if (!count) {
 		asks = page;

@@ -172,21 +172,21 @@ static bool shrink(struct grid *g, unsigned floor, bool also_whole)
 	return true;
 }
 
-/* Leave one column out: those that may be spared first, then from the right,
- * never the first or the heaviest. A number that is cut would be a lie. */
-static bool drop_column(struct grid *g)
+/* Leave one column out, from the right, never the first or the heaviest. A
+ * number that is cut would be a lie. */
+static bool drop_column(struct grid *g, bool only_spare)
 {
-	for (int spare = 1; spare >= 0; spare--)
-		for (size_t i = g->table->column_count; --i;) {
-			unsigned flags = g->table->columns[i].flags;
+	for (size_t i = g->table->column_count; --i;) {
+		unsigned flags = g->table->columns[i].flags;
 
-			if (!g->is_shown[i] || (flags & (CS_COL_WEIGHT | CS_COL_WRAP)) ||
-			    (spare && !(flags & CS_COL_SPARE)))
-				continue;
-			g->is_shown[i] = false;
-			g->left_out++;
-			return true;
-		}
+		if (!g->is_shown[i] || (flags & (CS_COL_WEIGHT | CS_COL_WRAP)) ||
+		    (only_spare && !(flags & CS_COL_SPARE)))
+			continue;
+		g->is_shown[i] = false;
+		g->left_out++;
+		measure(g);
+		return true;
+	}
 	return false;
 }
 
@@ -197,13 +197,12 @@ static void fit(struct grid *g)
 		return;
 	g->is_tight = true;
 	measure(g);
-	if (shrink(g, TEXT_FLOOR, false))
-		return;
-	do {
-		measure(g);
-		if (shrink(g, TEXT_FLOOR / 2, false))
-			return;
-	} while (drop_column(g));
+	while (!shrink(g, TEXT_FLOOR, false))
+		if (!drop_column(g, true))
+			break;
+	while (!shrink(g, TEXT_FLOOR / 2, false))
+		if (!drop_column(g, false))
+			break;
 	if (!shrink(g, 4, false) && !shrink(g, 4, true))
 		return; /* three columns are left: they fit into CS_WIDTH_MIN */
 }

@@ -250,7 +250,7 @@ static cs_status write_anomalies(const struct page *p, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = cs_view_anomalies.title };
 	struct cs_report_options options = *p->options;
-	struct cs_ask ask = { &cs_view_anomalies, NULL };
+	struct cs_ask ask = { .view = &cs_view_anomalies };
 	struct cs_table t;
 
 	if (!p->model->anomaly_count)
@@ -322,7 +322,7 @@ static cs_status write_views(const struct page *p, const struct cs_ask *asks, si
 static cs_status write_page_summary(const struct page *p, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = "WHERE IT WENT", .is_brief = true };
-	const struct cs_ask ask = { cs_view_find("summary"), NULL };
+	const struct cs_ask ask = { .view = cs_view_find("summary") };
 	struct cs_table t;
 	cs_status st = cs_report_table(p->model, &ask, p->options, &t, err);
 
@@ -339,7 +339,7 @@ static cs_status write_page_summary(const struct page *p, struct cs_error *err)
 
 static cs_status write_page_types(const struct page *p, struct cs_error *err)
 {
-	const struct cs_ask ask = { cs_view_find("by-type"), NULL };
+	const struct cs_ask ask = { .view = cs_view_find("by-type") };
 	struct cs_report_options options = *p->options;
 	struct cs_layout layout = { .title = "TYPES", .is_brief = true };
 	char aside[96], all[CS_NUMBER_LEN];

@@ -64,9 +64,9 @@ static cs_status build_summary(const struct cs_view_source *source, struct cs_ta
 
 static const struct cs_column type_columns[] = {
 	{ "type", NULL, CS_CELL_TEXT, CS_COL_TYPE },
-	{ "kind", NULL, CS_CELL_TEXT, CS_COL_DETAIL },
+	{ "kind", NULL, CS_CELL_TEXT, CS_COL_DETAIL | CS_COL_SPARE },
 	{ "count", NULL, CS_CELL_COUNT, CS_COL_SUM },
-	{ "shallow", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_DETAIL },
+	{ "shallow", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_DETAIL | CS_COL_SPARE },
 	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
 	{ "percent", "%", CS_CELL_PERCENT, 0 },
 	{ 0 },
@@ -168,6 +168,13 @@ static const struct cs_column object_columns[] = {
 static cs_status build_object(const struct cs_view_source *source, struct cs_table *table,
 			      struct cs_error *err)
 {
+	struct cs_cell absent[][2] = {
+		{ TEXT("address"), cs_cell_number(CS_CELL_ADDRESS, source->addr) },
+		{ TEXT("state"), TEXT("not in the target's memory") },
+	};
+
+	if (!source->answer && (!cs_table_add(table, absent[0]) || !cs_table_add(table, absent[1])))
+		return no_memory(err);
 	for (size_t i = 0; source->answer && i < source->answer->rows.count; i++) {
 		const struct cs_answer_row *row = &source->answer->rows.items[i];
 		enum cs_cell_type type = row->is_address ? CS_CELL_ADDRESS : CS_CELL_SIZE;
@@ -235,7 +242,7 @@ const struct cs_view cs_view_anomalies = {
 static const struct cs_view views[] = {
 	{ "summary", NULL, "WHERE IT WENT", "where every byte belongs, by category",
 	  summary_columns, build_summary, 0, "--by-type", "objects of which type" },
-	{ "by-type", NULL, "TYPES", "objects and bytes per type, Python and native in one table",
+	{ "by-type", NULL, "TYPES", "objects and bytes per type, Python and native",
 	  type_columns, build_by_type, 20, "--by-size", "blocks of which size" },
 	{ "by-size", NULL, "BLOCK SIZE", "used blocks by the size the allocator rounds them to",
 	  size_columns, build_by_size, 20, "--arenas", "how much of each heap is free" },
@@ -248,7 +255,7 @@ static const struct cs_view views[] = {
 	LATER("dominators", NULL, "who keeps how much alive"),
 	LATER("why", "ADDR|TYPE", "a path of references from a root"),
 	LATER("instances", "TYPE", "the live instances of a type"),
-	{ "object", "ADDR", "OBJECT", "everything known about the object or block at an address",
+	{ "object", "ADDR", "OBJECT", "everything known about an object or block",
 	  object_columns, build_object, 0, "--by-type", "all types" },
 	{ "doctor", NULL, "DOCTOR", "what was found, by which means, and what contradicts",
 	  doctor_columns, build_doctor, 0, "--summary", "where every byte belongs" },

@@ -12,7 +12,8 @@
 
 struct cs_view_source {
 	const struct cs_model *model;
-	const struct cs_answer *answer; /* of a view with an argument */
+	const struct cs_answer *answer; /* --object: NULL when addr is not in memory */
+	cs_addr addr;			/* --object */
 	bool no_values;			/* leave out text of the target's objects */
 };
 

@@ -1,0 +1,256 @@
+/* main.c - the program: parse, scan, report, say what was not complete.
+ *
+ * stdout holds the report and nothing else, stderr is about the run.
+ */
+#include "cli/cli_options.h"
+#include "cli/cli_output.h"
+#include "cli/cli_progress.h"
+#include "report/report_number.h"
+
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { EXIT_ANSWERED, EXIT_PART, EXIT_USAGE, EXIT_TARGET };
+
+static int complain(int code, const struct cs_error *err)
+{
+	fprintf(stderr, "corescan: %s\n", err->text);
+	return code;
+}
+
+/* Die of the signal, as everybody expects. A process we had stopped runs on:
+ * the kernel detaches from it when we are gone. */
+static void on_signal(int number)
+{
+	cs_output_unlink_unfinished();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void catch_signals(void)
+{
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction action = { .sa_handler = on_signal };
+
+	sigemptyset(&action.sa_mask);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++) {
+		struct sigaction old;
+
+		/* nohup stays nohup */
+		if (!sigaction(numbers[i], NULL, &old) && old.sa_handler != SIG_IGN)
+			sigaction(numbers[i], &action, NULL);
+	}
+}
+
+static struct cs_look look_of_stdout(bool to_file)
+{
+	struct cs_look look = { .width = CS_WIDTH_DEFAULT };
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
+	struct winsize size;
+
+	look.is_utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	if (to_file || !isatty(STDOUT_FILENO))
+		return look;
+	look.has_bars = look.is_utf8;
+	look.has_color = term && strcmp(term, "dumb") && !(no_color && *no_color);
+	if (!ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+		look.width = size.ws_col;
+	return look;
+}
+
+/* A word as a shell takes it, after `used` bytes of buf. False: does not fit. */
+static bool add_word(char *buf, size_t cap, const char *word)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "0123456789_./:@%+=,-";
+	size_t used = strlen(buf);
+	const char *quote = word[strspn(word, plain)] || !*word ? "'" : "";
+	int len = snprintf(buf + used, cap - used, "%s%s%s%s", used ? " " : "", quote, word, quote);
+
+	return !strchr(word, '\'') && len > 0 && (size_t)len < cap - used;
+}
+
+/* The target and what was needed to read it, ready to be typed again. */
+static const char *words_again(const struct cs_cli *cli, char *buf, size_t cap)
+{
+	const struct {
+		const char *option, *value;
+	} words[] = {
+		{ cli->scan.is_pid ? "--pid" : NULL, cli->target },
+		{ "--exe", cli->scan.exe },
+		{ "--sysroot", cli->scan.sysroot },
+		{ "--debug-dir", cli->scan.debug_dir },
+	};
+
+	*buf = 0;
+	for (size_t i = 0; i < 4; i++) {
+		if (!words[i].value)
+			continue;
+		if (words[i].option && !add_word(buf, cap, words[i].option))
+			return NULL;
+		if (!add_word(buf, cap, words[i].value))
+			return NULL;
+	}
+	return buf;
+}
+
+static void say_bytes(uint64_t bytes, const char *words, const char **comma)
+{
+	char text[CS_NUMBER_LEN];
+
+	if (!bytes)
+		return;
+	cs_number_bytes(text, bytes, false);
+	fprintf(stderr, "%s%s %s", *comma, text, words);
+	*comma = ", ";
+}
+
+/* What is missing from the answer, counted. */
+static void say_partial(const struct cs_model *model)
+{
+	const struct cs_target_info *t = &model->target;
+	char count[CS_NUMBER_LEN];
+	const char *comma = "";
+
+	fputs("corescan: answered in part: ", stderr);
+	if (model->anomaly_count) {
+		cs_number_count(count, model->anomaly_count);
+		fprintf(stderr, "%s anomal%s (--doctor)", count, model->anomaly_count == 1 ? "y" : "ies");
+		comma = ", ";
+	}
+	say_bytes(t->missing, t->path ? "mapped but not in the core" : "mapped but not readable",
+		  &comma);
+	say_bytes(t->lost, "lost to truncation", &comma);
+	say_bytes(t->swapped, "swapped out", &comma);
+	if (t->truncated && !t->lost) {
+		fprintf(stderr, "%sthe core is truncated", comma);
+		comma = ", ";
+	}
+	if (t->python.found && !t->python.supported)
+		fprintf(stderr, "%sCPython %s is not supported", comma,
+			t->python.version ? t->python.version : "of unknown version");
+	putc('\n', stderr);
+}
+
+struct answers {
+	struct cs_answer items[CS_CLI_ASKS_MAX];
+	bool has_absent; /* an address was in nobody's memory */
+};
+
+/* Look up what --object asks for. */
+static cs_status look_up(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
+			 struct cs_error *err)
+{
+	for (size_t i = 0; i < cli->ask_count; i++) {
+		struct cs_ask *ask = &cli->asks[i];
+		cs_status st;
+
+		if (!ask->view->argument)
+			continue;
+		st = cs_scan_object(scan, ask->addr, &answers->items[i], err);
+		if (st == CS_OK)
+			ask->answer = &answers->items[i];
+		else if (st == CS_NOTFOUND)
+			answers->has_absent = true;
+		else
+			return st;
+	}
+	return CS_OK;
+}
+
+static int report(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers)
+{
+	struct cs_model *model = cs_scan_model(scan);
+	struct cs_output out = { 0 };
+	struct cs_error err = { 0 };
+	cs_status st = look_up(scan, cli, answers, &err);
+
+	if (!st)
+		st = cs_output_open(cli->output, &out, &err);
+	if (!st)
+		st = cs_report_write(out.file, model, cli->asks, cli->ask_count, &cli->report, &err);
+	if (!st)
+		st = cs_output_commit(&out, &err);
+	cs_output_close(&out);
+	if (st)
+		return complain(EXIT_PART, &err);
+	if (!cli->is_quiet && model->target.stopped_ns)
+		fprintf(stderr, "corescan: process %d was stopped for %.3f s\n", model->target.pid,
+			(double)model->target.stopped_ns / 1e9);
+	if (!cli->is_quiet && cs_report_is_partial(model))
+		say_partial(model);
+	return cs_report_is_partial(model) || answers->has_absent ? EXIT_PART : EXIT_ANSWERED;
+}
+
+/* Would -o replace the very core that is being read? */
+static bool is_same_file(const char *a, const char *b)
+{
+	struct stat x, y;
+
+	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+static int run(struct cs_cli *cli)
+{
+	struct cs_progress progress = { .is_shown = !cli->is_quiet && isatty(STDERR_FILENO),
+					.is_verbose = cli->is_verbose };
+	struct answers *answers = calloc(1, sizeof(*answers));
+	struct cs_scan *scan = NULL;
+	struct cs_error err = { 0 };
+	char again[512];
+	int code;
+
+	if (!answers)
+		return complain(EXIT_TARGET, &(struct cs_error){ .text = "no memory" });
+	cli->report.look = look_of_stdout(cli->output != NULL);
+	cli->report.target = words_again(cli, again, sizeof(again));
+	cli->scan.progress = cs_progress_step;
+	cli->scan.progress_ctx = &progress;
+
+	cs_status st = cs_scan_open(cli->target, &cli->scan, &scan, &err);
+
+	cs_progress_end(&progress);
+	if (st)
+		code = complain(st == CS_USAGE ? EXIT_USAGE : EXIT_TARGET, &err);
+	else
+		code = report(scan, cli, answers);
+	for (size_t i = 0; i < CS_CLI_ASKS_MAX; i++)
+		cs_answer_deinit(&answers->items[i]);
+	free(answers);
+	cs_scan_close(scan);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct cs_cli cli;
+	struct cs_error err = { 0 };
+
+	setlocale(LC_CTYPE, "");
+	if (cs_cli_parse(argc, argv, &cli, &err))
+		return complain(EXIT_USAGE, &err);
+	if (cli.wants_help)
+		cs_cli_help(stdout);
+	else if (cli.wants_version)
+		puts("corescan " CS_VERSION);
+	if (cli.wants_help || cli.wants_version) {
+		if (!fflush(stdout) && !ferror(stdout))
+			return EXIT_ANSWERED;
+		cs_ignore(cs_fail_os(&err, "cannot write"), "told below");
+		return complain(EXIT_PART, &err);
+	}
+	if (cli.output && is_same_file(cli.output, cli.target)) {
+		cs_ignore(cs_fail(&err, CS_USAGE, 0, "-o %.100s would replace the target itself",
+				  cli.output), "told below");
+		return complain(EXIT_USAGE, &err);
+	}
+	catch_signals();
+	return run(&cli);
+}
