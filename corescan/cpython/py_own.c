@@ -10,6 +10,10 @@ enum {
 	FREELIST_LONGEST = 2000,
 	FLOAT_BLOCK = 32,
 	KEYS_SLOTS = 8,
+	HASHTABLE_NBUCKETS = 8, HASHTABLE_BUCKETS = 16, HASHTABLE_ENTRY = 32,
+	HASHTABLE_KEY = 16, HASHTABLE_VALUE = 24,
+	/* struct _tracemalloc_runtime_state, 3.12-3.14 */
+	TRACE_FILENAMES = 160, TRACE_TRACEBACKS = 176, TRACE_TRACES = 184, TRACE_DOMAINS = 192,
 };
 
 static bool mark(struct py *py, cs_addr addr, enum cs_block_state state)
@@ -140,6 +144,61 @@ static void cache_floats(struct py *py, cs_addr node)
 	}
 }
 
+/* _Py_hashtable_t of 3.9+ (Python/hashtable.c): entries of 32 bytes hang on
+ * buckets; tracemalloc's values are blocks of their own. */
+static void own_hashtable(struct py *py, cs_addr table)
+{
+	uint64_t n = py_word(py, table + HASHTABLE_NBUCKETS);
+	cs_addr buckets = py_word(py, table + HASHTABLE_BUCKETS);
+	uint64_t left = py->mem->present / HASHTABLE_ENTRY;
+
+	if (!table || n > left || !cs_mem_view(py->mem, buckets, n * 8))
+		return;
+	mark_raw(py, table);
+	mark_raw(py, buckets);
+	for (uint64_t i = 0; i < n; i++) {
+		cs_addr entry = py_word(py, buckets + i * 8);
+
+		for (; entry && left; left--) {
+			mark_raw(py, entry);
+			mark_raw(py, py_word(py, entry + HASHTABLE_KEY));
+			mark_raw(py, py_word(py, entry + HASHTABLE_VALUE));
+			entry = py_word(py, entry);
+		}
+	}
+}
+
+/* tracemalloc's tables: in _PyRuntime from 3.12 on, before that static. */
+static void own_tracemalloc(struct py *py)
+{
+	static const char *const names[] = { "tracemalloc_filenames", "tracemalloc_tracebacks",
+					     "tracemalloc_traces", "tracemalloc_domains" };
+	static const uint16_t offsets[] = { TRACE_FILENAMES, TRACE_TRACEBACKS, TRACE_TRACES,
+					    TRACE_DOMAINS };
+	const struct py_layout *l = &py->layout;
+
+	for (int i = 0; i < 4; i++) {
+		cs_addr at;
+
+		if (py_has(l, PY_RT_TRACEMALLOC))
+			at = py->runtime + py_off(l, PY_RT_TRACEMALLOC) + offsets[i];
+		else if (py_minor(l) < 9 || cs_module_symbol(py->module, py->image, names[i], &at, NULL))
+			continue;
+		own_hashtable(py, py_word(py, at));
+	}
+}
+
+static void own_tables(struct py *py)
+{
+	const struct py_layout *l = &py->layout;
+
+	if (py_has(l, PY_RT_STATIC_STRINGS))
+		own_hashtable(py, py_word(py, py->runtime + py_off(l, PY_RT_STATIC_STRINGS)));
+	if (py_has(l, PY_RT_EXTENSIONS))
+		own_hashtable(py, py_word(py, py->runtime + py_off(l, PY_RT_EXTENSIONS)));
+	own_tracemalloc(py);
+}
+
 static void own_freelists(struct py *py)
 {
 	const struct py_layout *l = &py->layout;
@@ -161,6 +220,7 @@ cs_status py_own_runtime(struct py *py, struct cs_error *err)
 	cs_status st = own_states(py, err);
 
 	own_obmalloc(py);
+	own_tables(py);
 	own_freelists(py);
 	return st;
 }

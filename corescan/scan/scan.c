@@ -57,6 +57,40 @@ static cs_status open_target(struct cs_scan *scan, const char *target, struct cs
 	return st ? st : cs_image_of_live(scan->live, &image, &scan->image, err);
 }
 
+/* Bytes of a range that can be read from anywhere. */
+static uint64_t readable(struct cs_mem *mem, struct cs_range r)
+{
+	cs_addr end = cs_range_end(r), at = r.start;
+	uint64_t n = 0;
+
+	for (struct cs_mem_seg *seg = cs_mem_find_next(mem, at);
+	     seg && seg < mem->segs.items + mem->segs.count && seg->start < end; seg++) {
+		cs_addr from = seg->start > at ? seg->start : at;
+		cs_addr to = seg->start + seg->len < end ? seg->start + seg->len : end;
+
+		n += to - from;
+		at = to;
+	}
+	return n;
+}
+
+/* What the process could write and nobody can show us: not dumped. A file's
+ * pages that were never written are no loss, nor is a reservation without access. */
+static uint64_t missing_bytes(struct cs_image *image)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < image->mappings.count; i++) {
+		const struct cs_mapping *m = &image->mappings.items[i];
+
+		if (m->kind == CS_MAPPING_KERNEL || !m->prot ||
+		    (m->kind == CS_MAPPING_FILE && !(m->prot & CS_PROT_W)))
+			continue;
+		n += m->range.len - readable(image->mem, m->range);
+	}
+	return n;
+}
+
 static void describe_target(struct cs_scan *scan)
 {
 	struct cs_target_info *t = &scan->model.target;
@@ -72,7 +106,7 @@ static void describe_target(struct cs_scan *scan)
 	t->present = mem->present;
 	t->lost = mem->truncated;
 	t->swapped = mem->swapped;
-	t->missing = mem->mapped - mem->present;
+	t->missing = missing_bytes(scan->image);
 	t->truncated = mem->truncated || (scan->core && scan->core->lost_headers);
 	if (!scan->core)
 		return;
