@@ -5,6 +5,7 @@
 enum {
 	DEBUG_TAIL = 8,	   /* forbidden bytes behind a block of the debug allocator */
 	MALLOC_SLACK = 32, /* a chunk is at most this much bigger than it must be */
+	INLINE_SLACK = 48, /* one value, its order byte rounded up, and malloc's own slack */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
 };
 #define REFCNT_MAX (1ull << 40)
@@ -57,6 +58,9 @@ static bool size_fits(const struct py *py, const struct py_obj *o, uint64_t need
 	/* PyType_GenericAlloc gives one item more than asked; resized objects shrink in place */
 	if (t->family->varies || t->itemsize)
 		return true;
+	/* an instance was made when its class promised more attributes than now */
+	if (t->flags & PY_FLAG_INLINE_VALUES)
+		return len - total < INLINE_SLACK;
 	return len - total < (len % 16 ? MALLOC_SLACK : 16);
 }
 
@@ -255,6 +259,7 @@ cs_status py_census(struct py *py, struct cs_error *err)
 	struct cs_blocks *blocks = &py->model->blocks;
 
 	(void)err;
+	py->last_type_nr = PY_NO_TYPE;
 	for (size_t i = 0; i < blocks->spans.count; i++)
 		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC)
 			census_chunks(py, &blocks->spans.items[i]);

@@ -28,14 +28,17 @@ uint64_t py_int_need(struct py *py, const struct py_obj *o)
 	return int_size(o, digits(py, o));
 }
 
-/* long___sizeof___impl: 3.11 and later count one digit even for 0. */
+/* long___sizeof___impl: up to 3.11 a subclass' own members do not count; from
+ * 3.11 on one digit counts even for 0. */
 uint64_t py_int_sizeof(struct py *py, const struct py_obj *o)
 {
 	uint64_t n = digits(py, o);
 
 	if (!n && py_minor(&py->layout) >= 11)
 		n = 1;
-	return int_size(o, n);
+	if (py_minor(&py->layout) >= 12)
+		return int_size(o, n);
+	return n > UINT32_MAX ? 0 : py_off(&py->layout, PY_LONG_DIGIT) + n * DIGIT;
 }
 
 struct str_shape {

@@ -1,9 +1,9 @@
 """A Python worker that tells the truth about its own heap, then waits or dies.
 
-    py_worker.py OUT.json MODE SCALE [THEN]
+    py_worker.py OUT.json MODE SCALE
 
-MODE: plain, numpy, tornado, django. THEN: wait (default: prints "ready" and
-stays as it is), abort. OUT.json gets what the process itself says: objects per
+MODE: plain, numpy, tornado, django. Prints "ready" and stays as it is until a
+signal ends it. OUT.json gets what the process itself says: objects per
 tracked type, sizes, a walk over everything reachable, pymalloc's statistics.
 
 The state at death must be the state that was told, so everything is asked
@@ -18,6 +18,7 @@ import io
 import itertools
 import json
 import os
+import signal
 import struct
 import sys
 import threading
@@ -26,7 +27,6 @@ import types
 import weakref
 
 OUT, MODE, SCALE = sys.argv[1], sys.argv[2], int(sys.argv[3])
-THEN = sys.argv[4] if len(sys.argv) > 4 else "wait"
 KEEP = {}
 
 
@@ -330,7 +330,6 @@ def main():
     time.sleep(0.2)
     out = os.open(OUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     stats = os.open(OUT + ".malloc", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    ready = os.open(os.devnull, os.O_WRONLY) if THEN != "wait" else 1
     gc.collect()
     gc.disable()
     for _ in range(3):
@@ -339,17 +338,15 @@ def main():
         os.ftruncate(out, 0)
         os.write(out, truth)
         del truth
-    return out, stats, ready
+    return stats
 
 
-def finish(stats, ready, pymalloc, write, dup2, end, message):
+def finish(stats, pymalloc, write, dup2, pause, message):
     dup2(stats, 2)
     pymalloc()
-    write(ready, message)
-    end()
+    write(1, message)
+    pause()
 
 
 if __name__ == "__main__":
-    _, STATS, READY = main()
-    END = os.abort if THEN == "abort" else __import__("signal").pause
-    finish(STATS, READY, sys._debugmallocstats, os.write, os.dup2, END, b"ready\n")
+    finish(main(), sys._debugmallocstats, os.write, os.dup2, signal.pause, b"ready\n")

@@ -17,9 +17,6 @@ VIEWS = ["--summary", "--by-type", "--by-size", "--arenas", "--doctor"]
 FOUND, LEFT_OUT = interpreters()
 WAYS = ("abort", "gcore", "live")
 
-# Objects that the telling itself needed and that are gone at the end, or came
-# after it, by type: the worker's own last frames and the strings it prints with.
-BY_THE_ASKING = {"frame": 3}
 
 
 def worker(t, interpreter, mode, way):
@@ -29,7 +26,7 @@ def worker(t, interpreter, mode, way):
     env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     env.pop("PYTHONMALLOC", None)
     if way == "abort":
-        target, child = t.kernel_core(argv, env=env)[0], None
+        target, child = t.core_of(argv, env=env)
     else:
         child = t.start(argv, env=env)
         child.wait_line("ready")
@@ -76,14 +73,13 @@ def check_types(t, doc, truth):
             types[r["type"]] = r
     for name, n in sorted(truth["tracked"].items()):
         got = types.get(name, {"count": 0, "shallow": 0})
-        # tuples and dicts are tracked only while they hold containers
-        lazily = name in ("tuple", "dict")
-        low, high = n - BY_THE_ASKING.get(name, 0), n + BY_THE_ASKING.get(name, 0)
+        # tuples and dicts are tracked only while they hold containers, frames
+        # only when they no longer run
+        lazily = name in ("tuple", "dict", "frame")
         if lazily:
             t.true(got["count"] >= n, "%s: %d objects, the process tracks %d" % (name, got["count"], n))
             continue
-        t.true(low <= got["count"] <= high, "%s: %d objects, the process tracks %d" % (name, got["count"], n))
-        if got["count"] == n:
+        if t.equal(got["count"], n, "%s objects the process tracks" % name):
             t.equal(got["shallow"], truth["sizes"][name], "shallow bytes of " + name)
     for name in ("int", "str", "float", "bytes", "tuple"):
         n, got = truth["reach"][name], types.get(name, {"count": 0})["count"]
