@@ -17,6 +17,8 @@ uint64_t py_list_sizeof(struct py *py, const struct py_obj *o);
 void py_list_claim(struct py *py, const struct py_obj *o);
 uint64_t py_dict_sizeof(struct py *py, const struct py_obj *o);
 void py_dict_claim(struct py *py, const struct py_obj *o);
+uint64_t py_stgdict_sizeof(struct py *py, const struct py_obj *o);
+void py_stgdict_claim(struct py *py, const struct py_obj *o);
 uint64_t py_odict_sizeof(struct py *py, const struct py_obj *o);
 void py_odict_claim(struct py *py, const struct py_obj *o);
 uint64_t py_set_sizeof(struct py *py, const struct py_obj *o);

@@ -18,6 +18,7 @@ static const struct py_family families[] = {
 	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, false },
 	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, true },
 	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, false },
+	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, false },
 	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, false },
 	{ "set", 0, NULL, py_set_sizeof, py_set_claim, false },
 	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, false },

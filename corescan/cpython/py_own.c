@@ -10,6 +10,9 @@ enum {
 	FREELIST_LONGEST = 2000,
 	FLOAT_BLOCK = 32,
 	KEYS_SLOTS = 8,
+	PAGE = 4096,
+	MALLOC_SLACK = 32,
+	ARENA_BLOCK_HEAD = 32,
 	HASHTABLE_NBUCKETS = 8, HASHTABLE_BUCKETS = 16, HASHTABLE_ENTRY = 32,
 	HASHTABLE_KEY = 16, HASHTABLE_VALUE = 24,
 	/* struct _tracemalloc_runtime_state, 3.12-3.14 */
@@ -261,11 +264,86 @@ static void leftover(struct py *py, const struct py_pool *pool, struct cs_span *
 	}
 }
 
+/* A block of the compiler's arena (Python/pyarena.c): {size, offset, next,
+ * mem}, mem right behind it. The main script's lives as long as it runs. */
+static bool is_compiler_arena(cs_addr addr, const unsigned char *p, uint64_t len)
+{
+	uint64_t size = len >= ARENA_BLOCK_HEAD ? cs_le64(p) : 0;
+
+	return size && cs_le64(p + 24) == addr + ARENA_BLOCK_HEAD && cs_le64(p + 8) <= size &&
+	       size <= len - ARENA_BLOCK_HEAD && len - ARENA_BLOCK_HEAD - size < MALLOC_SLACK;
+}
+
+static bool has_size(const struct cs_block *block, uint64_t size)
+{
+	return block->state == CS_BLOCK_USED && block->len >= size && block->len - size < PAGE;
+}
+
+/* A middle node of the arena map when no symbol leads to its root (3.10 and
+ * 3.11): its words are empty or lead to bottom nodes, and there is one at least. */
+static void own_map_node(struct py *py, const struct cs_block *node)
+{
+	uint64_t mid = py_off(&py->layout, PY_MAP_MID_SIZE), leaves = 0;
+	const unsigned char *p = cs_mem_view(py->mem, node->addr, mid);
+	struct cs_block leaf;
+
+	for (uint64_t i = 0; p && i + 8 <= mid; i += 8) {
+		cs_addr to = cs_le64(p + i);
+
+		if (!to)
+			continue;
+		if (!cs_blocks_at(&py->model->blocks, to, &leaf) ||
+		    !has_size(&leaf, py_off(&py->layout, PY_MAP_BOT_SIZE)))
+			return;
+		leaves++;
+	}
+	if (!p || !leaves)
+		return;
+	for (uint64_t i = 0; i + 8 <= mid; i += 8)
+		mark_raw(py, cs_le64(p + i));
+	mark_raw(py, node->addr);
+}
+
+static void own_malloc_block(struct py *py, const struct cs_block *block)
+{
+	const unsigned char *p;
+
+	if (py_has(&py->layout, PY_MAP_MID_SIZE) &&
+	    has_size(block, py_off(&py->layout, PY_MAP_MID_SIZE)))
+		own_map_node(py, block);
+	p = cs_mem_view(py->mem, block->addr, ARENA_BLOCK_HEAD);
+	if (p && is_compiler_arena(block->addr, p, block->len))
+		mark_raw(py, block->addr);
+}
+
+/* What malloc holds for the interpreter and only its shape tells. */
+static void own_structures(struct py *py)
+{
+	struct cs_blocks *blocks = &py->model->blocks;
+	struct cs_block block;
+
+	for (size_t i = 0; i < blocks->big.count; i++)
+		if (blocks->big.items[i].state == CS_BLOCK_USED &&
+		    cs_blocks_at(blocks, blocks->big.items[i].user, &block))
+			own_malloc_block(py, &block);
+	for (size_t i = 0; i < blocks->spans.count; i++) {
+		const struct cs_span *span = &blocks->spans.items[i];
+
+		if (span->allocator != CS_ALLOC_GLIBC)
+			continue;
+		for (uint64_t g = 0; g < span->len / 16; g = cs_span_next(span, g))
+			if (cs_tile_get(span->tiles, g) == CS_BLOCK_USED &&
+			    cs_blocks_at(blocks, span->start + g * 16 + 16, &block))
+				own_malloc_block(py, &block);
+	}
+}
+
 cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 {
 	uint64_t head = py_off(&py->layout, PY_POOL_HEADER_SIZE);
 
 	(void)err;
+	own_structures(py);
 	for (size_t i = 0; i < py->pools.count; i++) {
 		const struct py_pool *pool = &py->pools.items[i];
 		struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);

@@ -238,7 +238,7 @@ def django_mode(n):
     from django.template import Engine
     plain(n // 4)
     KEEP["users"] = [User(username="user%d" % i, email="u%d@example.org" % i) for i in range(n // 2)]
-    KEEP["templates"] = [Engine().from_string("{% for x in y %}{{ x|upper }}{% endfor %} %d" % i)
+    KEEP["templates"] = [Engine().from_string("{% for x in y %}{{ x|upper }}{% endfor %}" + str(i))
                          for i in range(50)]
 
 
@@ -289,7 +289,9 @@ LEAVES = (int, str, float, bytes, tuple, bool, complex)
 
 def code_parts(c):
     parts = [c.co_consts, c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars, c.co_filename,
-             c.co_name, c.co_lnotab if sys.version_info < (3, 10) else c.co_linetable, c.co_code]
+             c.co_name, c.co_lnotab if sys.version_info < (3, 10) else c.co_linetable]
+    if sys.version_info < (3, 11):
+        parts.append(c.co_code)         # later it is made by asking for it
     for name in ("co_qualname", "co_exceptiontable"):
         parts.append(getattr(c, name, None))
     return parts
@@ -297,7 +299,7 @@ def code_parts(c):
 
 def walk():
     """Reachable objects of the types the collector does not track, by type."""
-    seen, counts = set(), {t: 0 for t in LEAVES}
+    seen, counts = set(), {t: 0 for t in LEAVES + (types.CodeType,)}
     todo = [gc.get_objects(), list(sys.modules.values())]
     own = {id(seen), id(counts), id(todo), id(todo[0]), id(todo[1])}
     while todo:
