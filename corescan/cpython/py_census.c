@@ -80,7 +80,7 @@ static bool try_at(struct py *py, cs_addr block, const unsigned char *p, uint64_
 	if (len < at + 16)
 		return false;
 	type = cs_le64(p + at + py->layout.off[PY_OB_TYPE]);
-	nr = type == py->last_type ? py->last_type_nr : py_type_at(py, type);
+	nr = type && type == py->last_type ? py->last_type_nr : py_type_at(py, type);
 	if (nr == PY_NO_TYPE || py->types.items[nr].pre != pre)
 		return false;
 	py->last_type = type;

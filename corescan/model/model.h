@@ -75,6 +75,8 @@ struct cs_size_row { /* a row of --by-size, used blocks */
 struct cs_mallinfo {
 	uint64_t arena, ordblks, smblks, hblks, hblkhd, fsmblks, uordblks, fordblks, keepcost;
 	uint64_t tcache_count, tcache_bytes;
+	/* malloc_info()'s totals that mallinfo2() does not have; sizes as it adds them */
+	uint64_t system_max, aspace, aspace_mprotect, fast_size, rest_count, rest_size;
 };
 
 struct cs_target_info {
