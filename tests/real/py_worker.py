@@ -288,13 +288,21 @@ LEAVES = (int, str, float, bytes, tuple, bool, complex)
 
 
 def code_parts(c):
-    parts = [c.co_consts, c.co_names, c.co_varnames, c.co_freevars, c.co_cellvars, c.co_filename,
-             c.co_name, c.co_lnotab if sys.version_info < (3, 10) else c.co_linetable]
+    parts = [c.co_consts, c.co_names, c.co_filename, c.co_name,
+             c.co_lnotab if sys.version_info < (3, 10) else c.co_linetable]
     if sys.version_info < (3, 11):
-        parts.append(c.co_code)         # later it is made by asking for it
+        # later these are made by asking for them
+        parts += [c.co_code, c.co_varnames, c.co_freevars, c.co_cellvars]
     for name in ("co_qualname", "co_exceptiontable"):
         parts.append(getattr(c, name, None))
-    return parts
+    return parts + list(c.co_varnames + c.co_freevars + c.co_cellvars)
+
+
+def referents(o):
+    """gc.get_referents, and what tp_traverse leaves out: code, dicts' str keys (3.11+)."""
+    if isinstance(o, types.CodeType):
+        return code_parts(o)
+    return gc.get_referents(o) + (list(dict.keys(o)) if isinstance(o, dict) else [])
 
 
 def walk():
@@ -304,7 +312,7 @@ def walk():
     own = {id(seen), id(counts), id(todo), id(todo[0]), id(todo[1])}
     while todo:
         o = todo.pop()
-        for r in gc.get_referents(o) if not isinstance(o, types.CodeType) else code_parts(o):
+        for r in referents(o):
             if id(r) in seen or id(r) in own:
                 continue
             seen.add(id(r))
