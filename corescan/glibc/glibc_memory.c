@@ -9,6 +9,7 @@
 
 enum {
 	TORN_BINS = 2,	    /* stopped inside unlink: 1 in 25 snapshots has one */
+	BROKEN_BINS = 40,   /* what an overflow may have broken of an arena its file names */
 	BINMAP_FROM_LAST = 16,
 	NEXT_FROM_LAST = 32,
 	LAST_LEN = 40,	    /* bin 127, binmap, next */
@@ -30,8 +31,14 @@ static bool bin_ok(struct cs_mem *mem, const unsigned char *bin, cs_addr addr)
 	       forth == fake;
 }
 
-/* Bins 1 to 126 of the arena whose top field is at top. */
-static bool bins_ok(struct cs_mem *mem, cs_addr top)
+/* Up to 2.26 the bins are made at the first malloc: empty words until then. */
+static bool bin_unused(const unsigned char *bin)
+{
+	return !cs_le64(bin) && !cs_le64(bin + 8);
+}
+
+/* Are all but `most` of bins 1 to 126 of the arena whose top field is at top whole? */
+static bool bins_ok(struct cs_mem *mem, cs_addr top, unsigned most, bool unused_too)
 {
 	unsigned char buf[GLIBC_BINS * 16];
 	const unsigned char *p =
@@ -42,7 +49,7 @@ static bool bins_ok(struct cs_mem *mem, cs_addr top)
 		return false;
 	for (unsigned i = 0; i + 1 < GLIBC_BINS; i++)
 		if (!bin_ok(mem, p + 16 * i, top + GLIBC_BINS_FROM_TOP + 16 * i) &&
-		    ++torn > TORN_BINS)
+		    !(unused_too && bin_unused(p + 16 * i)) && ++torn > most)
 			return false;
 	return true;
 }
@@ -67,8 +74,8 @@ bool glibc_is_state(struct cs_mem *mem, cs_addr base, const struct glibc_state_l
 	if (!p)
 		return false;
 	if (!strict)
-		return cs_le64(p + NEXT_FROM_LAST) != 0;
-	return last_bin_ok(p, top + GLIBC_LAST_FROM_TOP) && bins_ok(mem, top);
+		return cs_le64(p + NEXT_FROM_LAST) && bins_ok(mem, top, BROKEN_BINS, true);
+	return last_bin_ok(p, top + GLIBC_LAST_FROM_TOP) && bins_ok(mem, top, TORN_BINS, false);
 }
 
 /* Does the ring of `next` close when fields lie as `layout` says? */
@@ -136,7 +143,7 @@ static size_t search_run(struct cs_mem *mem, const unsigned char *p, cs_addr add
 
 		if (cs_le64(p + off) != at - GLIBC_HEADER || !last_bin_ok(p + off, at))
 			continue;
-		if (at > GLIBC_LAST_FROM_TOP && bins_ok(mem, at - GLIBC_LAST_FROM_TOP) &&
+		if (at > GLIBC_LAST_FROM_TOP && bins_ok(mem, at - GLIBC_LAST_FROM_TOP, TORN_BINS, false) &&
 		    identify(mem, at, &hits[n]))
 			n++;
 	}
