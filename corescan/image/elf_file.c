@@ -144,7 +144,7 @@ static cs_status read_loads(struct cs_elf *elf, struct cs_error *err)
 			continue;
 		/* a separate debug file keeps the headers, not the bytes */
 		if (load.filesz > load.memsz || !in_file(elf, load.off, load.filesz))
-			load.filesz = 0;
+			load.filesz = load.off = 0;
 		elf->loads[elf->load_count++] = load;
 	}
 	return CS_OK;
