@@ -426,7 +426,7 @@ TEST(a_signal_during_the_stop_is_not_lost)
 /* The signal may be what a thread stops with: send many while stopping. */
 TEST(signals_that_race_with_the_stop_are_not_lost)
 {
-	enum { ROUNDS = 30 };
+	enum { ROUNDS = 15 };
 
 	start_target(CHILD_PLAIN);
 	shared->signals = 0;
@@ -606,7 +606,7 @@ TEST(another_users_process_is_refused_with_a_hint)
 TEST(threads_that_come_and_go_do_not_escape)
 {
 	start_target(CHILD_CHURN);
-	for (int i = 0; i < 20; i++) {
+	for (int i = 0; i < 10; i++) {
 		uint64_t before;
 
 		open_target();
