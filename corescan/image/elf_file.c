@@ -6,8 +6,8 @@
  * they point to is read in our own mapping and checked here. libdw gets a
  * descriptor of its own: it finds dwz's common files by it. */
 #include "image/elf_file.h"
+#include "base/guard.h"
 #include "base/own.h"
-#include "mem/mem_guard.h"
 
 #include <elfutils/libdw.h>
 #include <elfutils/libdwelf.h>

@@ -1,4 +1,4 @@
-#include "mem/mem_guard.h"
+#include "base/guard.h"
 
 #include <signal.h>
 #include <stdatomic.h>
