@@ -11,12 +11,11 @@
  */
 #ifndef CS_GUARD_H
 #define CS_GUARD_H
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Take SIGBUS. For programs, not for libraries. False when the system refuses. */
-bool cs_guard_install(void);
+/* Take SIGBUS. For programs, not for libraries. */
+void cs_guard_install(void);
 
 /* Watch a mapping until it is forgotten; forget before munmap. At most
  * CS_GUARD_MAX at a time, further ones go unguarded. */
