@@ -2,6 +2,7 @@
  *
  * stdout holds the report and nothing else, stderr is about the run.
  */
+#include "base/guard.h"
 #include "cli/cli_options.h"
 #include "cli/cli_output.h"
 #include "cli/cli_progress.h"
@@ -228,6 +229,17 @@ static int run(struct cs_cli *cli)
 	return code;
 }
 
+/* Files that shrank while they were read were answered from zeroes. */
+static int trusted(const struct cs_cli *cli, int code)
+{
+	if (!cs_guard_lost())
+		return code;
+	fprintf(stderr, "corescan: %s, or a file it maps, was cut while it was read: %" PRIu64
+			" pages of it were lost; do not trust the answer\n",
+		cli->target, cs_guard_lost());
+	return EXIT_TARGET;
+}
+
 int main(int argc, char **argv)
 {
 	struct cs_cli cli;
@@ -252,5 +264,6 @@ int main(int argc, char **argv)
 		return complain(EXIT_USAGE, &err);
 	}
 	catch_signals();
-	return run(&cli);
+	cs_guard_install();
+	return trusted(&cli, run(&cli));
 }

@@ -6,8 +6,8 @@
  * they point to is read in our own mapping and checked here. libdw gets a
  * descriptor of its own: it finds dwz's common files by it. */
 #include "image/elf_file.h"
+#include "base/guard.h"
 #include "base/own.h"
-#include "mem/mem_guard.h"
 
 #include <elfutils/libdw.h>
 #include <elfutils/libdwelf.h>
@@ -144,7 +144,7 @@ static cs_status read_loads(struct cs_elf *elf, struct cs_error *err)
 			continue;
 		/* a separate debug file keeps the headers, not the bytes */
 		if (load.filesz > load.memsz || !in_file(elf, load.off, load.filesz))
-			load.filesz = 0;
+			load.filesz = load.off = 0;
 		elf->loads[elf->load_count++] = load;
 	}
 	return CS_OK;

@@ -2,8 +2,11 @@
  * mapping begins at offset 0 and with the ELF header, which kernel and gcore
  * dump although they leave out text (coredump_filter bit 4). The program
  * headers in that page say how far the module reaches, .bss included, and where
- * its build id lies. A file that was only read through mmap has the magic too,
- * but its segments do not lie where a loader would have put them. */
+ * its build id lies. Tools that rewrite files (patchelf, and what makes wheels
+ * self-contained) move program headers or build id far behind: then the file
+ * has to tell, and is believed when the rest agrees. A file that was only read
+ * through mmap has the magic too, but its segments do not lie where a loader
+ * would have put them. */
 #include "image/elf_file.h"
 #include "image/image_build.h"
 
@@ -15,7 +18,7 @@ struct header { /* of one module, from memory or from the file */
 	struct cs_elf_load loads[LOADS_MAX];
 	size_t count;
 	const unsigned char *ehdr;  /* borrowed from memory, NULL when absent */
-	const unsigned char *phdrs; /* the same */
+	const unsigned char *phdrs; /* borrowed, NULL when unknown */
 	size_t phdrs_len;
 };
 
@@ -41,34 +44,41 @@ static bool is_elf64(const unsigned char *p)
 	       cs_le16(p + offsetof(Elf64_Ehdr, e_phentsize)) == sizeof(Elf64_Phdr);
 }
 
-/* The ELF header at start and its PT_LOADs; false when there is none. */
-static bool read_header(struct cs_image *image, cs_addr start, struct header *h)
+static void add_load(struct header *h, const unsigned char *ph)
+{
+	uint64_t end;
+	struct cs_elf_load load = {
+		.vaddr = cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr)),
+		.filesz = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz)),
+		.memsz = cs_le64(ph + offsetof(Elf64_Phdr, p_memsz)),
+		.off = cs_le64(ph + offsetof(Elf64_Phdr, p_offset)),
+		.flags = cs_le32(ph + offsetof(Elf64_Phdr, p_flags)),
+	};
+
+	if (cs_le32(ph) == PT_LOAD && h->count < LOADS_MAX && cs_add(load.vaddr, load.memsz, &end))
+		h->loads[h->count++] = load;
+}
+
+/* The ELF header at start into h->ehdr and, when they lie in the same page,
+ * its program headers. */
+static void read_header(struct cs_image *image, cs_addr start, struct header *h)
 {
 	const unsigned char *e = cs_mem_view(image->mem, start, sizeof(Elf64_Ehdr));
-	uint64_t end;
 
 	if (!e || !is_elf64(e))
-		return false;
-	h->phdrs_len = cs_le16(e + offsetof(Elf64_Ehdr, e_phnum)) * sizeof(Elf64_Phdr);
-	h->phdrs = cs_mem_view(image->mem, start + cs_le64(e + offsetof(Elf64_Ehdr, e_phoff)),
-			       h->phdrs_len);
-	if (!h->phdrs)
-		return false;
+		return;
 	h->ehdr = e;
-	for (size_t at = 0; at < h->phdrs_len && h->count < LOADS_MAX; at += sizeof(Elf64_Phdr)) {
-		const unsigned char *ph = h->phdrs + at;
-		struct cs_elf_load load = {
-			.vaddr = cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr)),
-			.filesz = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz)),
-			.memsz = cs_le64(ph + offsetof(Elf64_Phdr, p_memsz)),
-			.off = cs_le64(ph + offsetof(Elf64_Phdr, p_offset)),
-			.flags = cs_le32(ph + offsetof(Elf64_Phdr, p_flags)),
-		};
 
-		if (cs_le32(ph) == PT_LOAD && cs_add(load.vaddr, load.memsz, &end))
-			h->loads[h->count++] = load;
-	}
-	return h->count > 0;
+	uint64_t phoff = cs_le64(e + offsetof(Elf64_Ehdr, e_phoff));
+	size_t len = cs_le16(e + offsetof(Elf64_Ehdr, e_phnum)) * sizeof(Elf64_Phdr);
+
+	/* further on, file offset and address need not go together */
+	if (!cs_range_has((struct cs_range){ 0, image->page_size }, phoff, len))
+		return;
+	h->phdrs = cs_mem_view(image->mem, start + phoff, len);
+	h->phdrs_len = h->phdrs ? len : 0;
+	for (size_t at = 0; at < h->phdrs_len; at += sizeof(Elf64_Phdr))
+		add_load(h, h->phdrs + at);
 }
 
 /* The build id in a run of notes; 0 when there is none. */
@@ -95,20 +105,24 @@ static size_t find_build_id(const unsigned char *p, size_t len, unsigned char *o
 	return 0;
 }
 
-static void read_build_id(struct cs_image *image, const struct header *h, struct cs_module *module)
+/* The build id as memory has it; 0 when it is not there. */
+static size_t read_build_id(struct cs_image *image, const struct header *h, uint64_t bias,
+			    unsigned char *out, size_t max)
 {
-	for (size_t at = 0; at < h->phdrs_len && !module->build_id_len; at += sizeof(Elf64_Phdr)) {
+	size_t found = 0;
+
+	for (size_t at = 0; at < h->phdrs_len && !found; at += sizeof(Elf64_Phdr)) {
 		const unsigned char *ph = h->phdrs + at;
-		cs_addr addr = module->bias + cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr));
+		cs_addr addr = bias + cs_le64(ph + offsetof(Elf64_Phdr, p_vaddr));
 		uint64_t len = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz));
 		const unsigned char *notes = NULL;
 
 		if (cs_le32(ph) == PT_NOTE && len <= NOTES_MAX_LEN)
 			notes = cs_mem_view(image->mem, addr, len);
 		if (notes)
-			module->build_id_len = find_build_id(notes, (size_t)len, module->build_id,
-							     sizeof(module->build_id));
+			found = find_build_id(notes, (size_t)len, out, max);
 	}
+	return found;
 }
 
 static bool same_path(const char *a, const char *b)
@@ -138,32 +152,43 @@ static bool layout_fits(const struct candidate *c, const struct header *h)
 	return true;
 }
 
-static void loads_of_file(const struct cs_elf *elf, struct header *h)
+static void header_of_file(const struct cs_elf *elf, struct header *h)
 {
 	const struct cs_elf_load *loads;
-	size_t n = cs_elf_loads(elf, &loads);
+	size_t n = cs_elf_loads(elf, &loads), len;
+	const unsigned char *bytes = cs_elf_bytes(elf, &len);
+	uint64_t phoff = cs_le64(bytes + offsetof(Elf64_Ehdr, e_phoff));
 
 	h->count = n < LOADS_MAX ? n : LOADS_MAX;
 	memcpy(h->loads, loads, h->count * sizeof(*loads));
+	h->phdrs_len = cs_le16(bytes + offsetof(Elf64_Ehdr, e_phnum)) * sizeof(Elf64_Phdr);
+	if (!cs_range_has((struct cs_range){ 0, len }, phoff, h->phdrs_len))
+		h->phdrs_len = 0;
+	h->phdrs = h->phdrs_len ? bytes + phoff : NULL;
 }
 
-/* Without build ids to compare: the same headers, or at least the same layout. */
+/* Without a build id to compare at once: the same headers as far as memory has
+ * them, else the same layout and, where the file says it lies, no other id. */
 static bool can_be_file(const struct cs_elf *elf, void *ctx)
 {
 	const struct candidate *c = ctx;
-	size_t len;
-	const unsigned char *bytes = cs_elf_bytes(elf, &len);
+	const struct header *in_memory = c->header;
+	unsigned char id[sizeof(((struct cs_module *)0)->build_id)];
 	struct header h = { .count = 0 };
+	size_t len, id_len;
+	const unsigned char *bytes = cs_elf_bytes(elf, &len), *file_id;
 
-	if (c->header->ehdr) {
-		uint64_t phoff = cs_le64(c->header->ehdr + offsetof(Elf64_Ehdr, e_phoff));
-
-		return !memcmp(bytes, c->header->ehdr, sizeof(Elf64_Ehdr)) &&
-		       cs_range_has((struct cs_range){ 0, len }, phoff, c->header->phdrs_len) &&
-		       !memcmp(bytes + phoff, c->header->phdrs, c->header->phdrs_len);
-	}
-	loads_of_file(elf, &h);
-	return h.count && layout_fits(c, &h);
+	header_of_file(elf, &h);
+	if (in_memory->ehdr && memcmp(bytes, in_memory->ehdr, sizeof(Elf64_Ehdr)))
+		return false;
+	if (in_memory->phdrs)
+		return h.phdrs_len == in_memory->phdrs_len &&
+		       !memcmp(h.phdrs, in_memory->phdrs, h.phdrs_len);
+	if (!h.count || !layout_fits(c, &h))
+		return false;
+	id_len = read_build_id(c->image, &h, bias_of(c->image, &h, c->start), id, sizeof(id));
+	file_id = cs_elf_build_id(elf, &len);
+	return !id_len || (len == id_len && !memcmp(id, file_id, len));
 }
 
 /* From start to the end of the last segment, but not into other files. */
@@ -253,42 +278,54 @@ static bool is_exe(const struct candidate *c, struct cs_range range)
 	       (m && m->path && m->range.start >= c->start && same_path(m->path, c->path));
 }
 
+static void settle_module(const struct candidate *c, const struct header *h,
+			  struct cs_module *module)
+{
+	unsigned char id[sizeof(module->build_id)];
+
+	if (!h->count) {
+		module->bias = c->start;
+		set_writable_mapped(c->image, module);
+		return;
+	}
+	module->bias = bias_of(c->image, h, c->start);
+	module->range = extent(c, h);
+	set_writable(c->image, h, module);
+	/* the file told where its build id lies, and it lies there */
+	if (module->file == CS_FILE_UNVERIFIED &&
+	    read_build_id(c->image, h, module->bias, id, sizeof(id)) == module->build_id_len &&
+	    module->build_id_len && !memcmp(id, module->build_id, module->build_id_len))
+		module->file = CS_FILE_MATCHED;
+}
+
 /* Fill *module for what begins at c->start; CS_NOTFOUND: no module does. */
 static cs_status make_module(struct candidate *c, struct cs_module *module, struct cs_error *err)
 {
 	struct header h = { .count = 0 };
 	struct cs_module_match match = { can_be_file, c };
-	bool in_memory = read_header(c->image, c->start, &h);
 
-	if (!in_memory && (!c->path || cs_mem_view(c->image->mem, c->start, sizeof(Elf64_Ehdr))))
+	read_header(c->image, c->start, &h);
+	if (!h.ehdr && (!c->path || cs_mem_view(c->image->mem, c->start, sizeof(Elf64_Ehdr))))
 		return CS_NOTFOUND;
-	if (in_memory && !layout_fits(c, &h))
+	if (h.count && !layout_fits(c, &h))
 		return CS_NOTFOUND; /* mapped as data */
 	c->header = &h;
 	module->path = c->path ? c->path : "";
-	module->range = in_memory ? extent(c, &h) : run_of_mappings(c);
+	module->range = h.count ? extent(c, &h) : run_of_mappings(c);
 	module->is_exe = is_exe(c, module->range);
-	if (in_memory) {
-		module->bias = bias_of(c->image, &h, c->start);
-		read_build_id(c->image, &h, module);
-	}
+	if (h.count)
+		module->build_id_len = read_build_id(c->image, &h, bias_of(c->image, &h, c->start),
+						     module->build_id, sizeof(module->build_id));
 
 	cs_status st = cs_image_open_file(c->image, module, &match, err);
 
 	if (st)
 		return st;
 	if (module->elf)
-		loads_of_file(module->elf, &h);
-	else if (!in_memory && !has_code(c))
+		header_of_file(module->elf, &h);
+	else if (!h.count && !has_code(c))
 		return CS_NOTFOUND; /* a data file */
-	if (h.count) {
-		module->bias = bias_of(c->image, &h, c->start);
-		module->range = extent(c, &h);
-		set_writable(c->image, &h, module);
-	} else {
-		module->bias = c->start;
-		set_writable_mapped(c->image, module);
-	}
+	settle_module(c, &h, module);
 	return CS_OK;
 }
 

@@ -3,8 +3,8 @@
  * and from 65535 program headers on the count is in section header 0's
  * sh_info (PN_XNUM). */
 #include "mem/mem_core.h"
+#include "base/guard.h"
 #include "base/own.h"
-#include "mem/mem_guard.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -212,8 +212,7 @@ static bool is_wanted(const struct cs_live_vma *vma)
  * of it, and neither have we. */
 static bool is_empty_reserve(const struct cs_live_mirror *m, const struct cs_live_vma *vma)
 {
-	return !vma->prot && cs_live_vma_is_anonymous(vma) &&
-	       !cs_bits_count(m->pages.need, 0, vma->range.len / CS_PAGE_LEN);
+	return !vma->prot && cs_live_vma_is_anonymous(vma) && !m->pages.present && !m->pages.swapped;
 }
 
 /* VMAs [first, last) lie end to end: one mirror, one segment. */
@@ -234,14 +233,14 @@ static cs_status add_run(struct cs_live *live, size_t first, size_t last, struct
 		return cs_fail(err, CS_NOMEM, 0, "no memory for a mirror");
 	}
 	for (size_t i = first; !st && i < last; i++)
-		st = cs_live_pages_scan(live->proc_fd, &live->vmas.items[i], &m->pages,
-					&live->mem.swapped, err);
+		st = cs_live_pages_scan(live->proc_fd, &live->vmas.items[i], &m->pages, err);
+	live->mem.swapped += m->pages.swapped;
 	if (st || (last - first == 1 && is_empty_reserve(m, &live->vmas.items[first])))
 		return st;
 	st = mirror_map(m, err);
 	if (st)
 		return st;
-	live->mem.present += cs_bits_count(m->pages.resident, 0, range.len / CS_PAGE_LEN) * CS_PAGE_LEN;
+	live->mem.present += m->pages.present;
 	return cs_mem_add(&live->mem,
 			  (struct cs_mem_seg){ .start = range.start,
 					       .len = range.len,

@@ -36,27 +36,13 @@ void cs_bits_set(uint64_t *bits, uint64_t from, uint64_t to)
 		bits[from / 64] |= 1ull << (from % 64);
 }
 
-uint64_t cs_bits_count(const uint64_t *bits, uint64_t from, uint64_t to)
-{
-	uint64_t n = 0;
-
-	for (; from < to && from % 64; from++)
-		n += bits[from / 64] >> (from % 64) & 1;
-	for (; to - from >= 64 && from < to; from += 64)
-		n += (uint64_t)__builtin_popcountll(bits[from / 64]);
-	for (; from < to; from++)
-		n += bits[from / 64] >> (from % 64) & 1;
-	return n;
-}
-
 bool cs_live_vma_is_anonymous(const struct cs_live_vma *vma)
 {
 	return !vma->is_shared && !vma->inode && !cs_proc_is_kernel(vma);
 }
 
 /* Pages [start, end) of the address space are present or swapped. */
-static void note_pages(struct cs_live_pages *pages, cs_addr start, cs_addr end, bool present,
-		       uint64_t *swapped)
+static void note_pages(struct cs_live_pages *pages, cs_addr start, cs_addr end, bool present)
 {
 	uint64_t from = (start - pages->start) >> CS_PAGE_BITS;
 	uint64_t to = (end - pages->start) >> CS_PAGE_BITS;
@@ -64,13 +50,11 @@ static void note_pages(struct cs_live_pages *pages, cs_addr start, cs_addr end, 
 	cs_bits_set(pages->need, from, to);
 	if (present)
 		cs_bits_set(pages->resident, from, to);
-	else
-		*swapped += end - start;
+	*(present ? &pages->present : &pages->swapped) += end - start;
 }
 
 /* CS_NOTFOUND: this kernel cannot. */
-static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages *pages,
-			    uint64_t *swapped)
+static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages *pages)
 {
 	struct region found[REGIONS];
 	cs_addr at = range.start, end = cs_range_end(range);
@@ -94,14 +78,14 @@ static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages 
 			if (found[i].start >= at && found[i].start < found[i].end &&
 			    found[i].end <= end)
 				note_pages(pages, found[i].start, found[i].end,
-					   found[i].categories & IS_PRESENT, swapped);
+					   found[i].categories & IS_PRESENT);
 		at = arg.walk_end;
 	}
 	return CS_OK;
 }
 
 static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_pages *pages,
-			      uint64_t *swapped, struct cs_error *err)
+			      struct cs_error *err)
 {
 	cs_autofree uint64_t *entries = malloc(CHUNK * sizeof(*entries));
 	cs_addr at = range.start, end = cs_range_end(range);
@@ -122,26 +106,51 @@ static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_page
 			return cs_fail(err, CS_OS, at, "the page map ends at " CS_ADDR, at);
 		for (size_t i = 0; i < (size_t)got / 8; i++, at += CS_PAGE_LEN)
 			if (entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED))
-				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT,
-					   swapped);
+				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT);
 	}
 	return CS_OK;
 }
 
-cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
-			     struct cs_live_pages *pages, uint64_t *swapped, struct cs_error *err)
+static int open_pagemap(int proc_fd, struct cs_error *err)
 {
-	cs_autoclose int fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
-	uint64_t from = (vma->range.start - pages->start) >> CS_PAGE_BITS;
-	uint64_t before = *swapped;
+	int fd = openat(proc_fd, "pagemap", O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		return cs_fail_os(err, "the page map cannot be opened");
-	/* a file's pages have bytes also while they are not in memory */
+		cs_ignore(cs_fail_os(err, "the page map cannot be opened"), "told by the result");
+	return fd;
+}
+
+/* A file's pages have bytes also while they are not in memory. */
+static void need_files(const struct cs_live_vma *vma, struct cs_live_pages *pages)
+{
+	uint64_t from = (vma->range.start - pages->start) >> CS_PAGE_BITS;
+
 	if (!cs_live_vma_is_anonymous(vma))
 		cs_bits_set(pages->need, from, from + (vma->range.len >> CS_PAGE_BITS));
-	if (scan_ioctl(fd, vma->range, pages, swapped) == CS_OK)
+}
+
+cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
+			     struct cs_live_pages *pages, struct cs_error *err)
+{
+	cs_autoclose int fd = open_pagemap(proc_fd, err);
+	struct cs_live_pages before = *pages;
+
+	if (fd < 0)
+		return CS_OS;
+	need_files(vma, pages);
+	if (scan_ioctl(fd, vma->range, pages) == CS_OK)
 		return CS_OK;
-	*swapped = before;
-	return scan_entries(fd, vma->range, pages, swapped, err);
+	*pages = before; /* the bits it set are right, only the sums would be twice */
+	return scan_entries(fd, vma->range, pages, err);
+}
+
+cs_status cs_live_pages_scan_slowly(int proc_fd, const struct cs_live_vma *vma,
+				    struct cs_live_pages *pages, struct cs_error *err)
+{
+	cs_autoclose int fd = open_pagemap(proc_fd, err);
+
+	if (fd < 0)
+		return CS_OS;
+	need_files(vma, pages);
+	return scan_entries(fd, vma->range, pages, err);
 }

@@ -13,15 +13,20 @@ struct cs_live_pages {
 	cs_addr start;
 	uint64_t *resident; /* in memory now */
 	uint64_t *need;	    /* has bytes that must be fetched; others are zero */
+	/* Bytes. Counted while scanning: a bitmap may span terabytes of nothing. */
+	uint64_t present, swapped;
 };
 
-/* Fill in the pages of one VMA; *swapped grows by its bytes in swap. */
+/* Fill in the pages of one VMA, each VMA once. */
 cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
-			     struct cs_live_pages *pages, uint64_t *swapped, struct cs_error *err);
+			     struct cs_live_pages *pages, struct cs_error *err);
+
+/* The same for kernels before 6.7, page by page; cs_live_pages_scan falls back to it. */
+cs_status cs_live_pages_scan_slowly(int proc_fd, const struct cs_live_vma *vma,
+				    struct cs_live_pages *pages, struct cs_error *err);
 
 /* Private memory without a file: what was never touched is zero. */
 bool cs_live_vma_is_anonymous(const struct cs_live_vma *vma);
 
 void cs_bits_set(uint64_t *bits, uint64_t from, uint64_t to);
-uint64_t cs_bits_count(const uint64_t *bits, uint64_t from, uint64_t to);
 #endif

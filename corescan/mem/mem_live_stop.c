@@ -25,9 +25,10 @@ enum {
 	EVENT_STOP = 128, /* PTRACE_EVENT_STOP */
 	REGSET_STATUS = 1, /* NT_PRSTATUS */
 	ROUNDS_MAX = 100,
-	WAIT_MS = 2000, /* for threads that do not stop */
-	NAP_NS = 50 * 1000
+	NAP_NS = 50 * 1000,
+	PATIENCE_NS = 100 * 1000 * 1000 /* before asking why a thread does not stop */
 };
+#define WAIT_NS 5000000000ull /* for threads that neither stop nor say why */
 
 enum thread_state { THREAD_WAITING, THREAD_STOPPED, THREAD_GONE };
 
@@ -58,8 +59,8 @@ static void nap(void)
 	nanosleep(&(struct timespec){ .tv_nsec = NAP_NS }, NULL);
 }
 
-/* Is the thread dead but not yet buried? Its process id stays until the last. */
-static bool is_dead(int proc_fd, int tid)
+/* 'R', 'S', 'D', 'Z', ... as in /proc; 'X' when there is no such thread. */
+static char thread_letter(int proc_fd, int tid)
 {
 	char path[64], line[512];
 	const char *state;
@@ -70,10 +71,18 @@ static bool is_dead(int proc_fd, int tid)
 	ssize_t n = fd < 0 ? -1 : read(fd, line, sizeof(line) - 1);
 
 	if (n <= 0)
-		return true;
+		return 'X';
 	line[n] = '\0';
 	state = strrchr(line, ')'); /* the name may hold anything */
-	return state && strlen(state) > 2 && strchr("ZXx", state[2]);
+	return state && strlen(state) > 2 ? state[2] : 'X';
+}
+
+/* Dead but not yet buried? The first thread's id stays until the last one ends. */
+static bool is_dead(int proc_fd, int tid)
+{
+	char c = thread_letter(proc_fd, tid);
+
+	return c == 'Z' || c == 'X' || c == 'x';
 }
 
 static int yama_scope(void)
@@ -185,27 +194,50 @@ static bool poll_thread(struct thread *t)
 	return true;
 }
 
-static void wait_all(struct cs_live_stop *stop)
+/* One round over the threads; how many still run. */
+static size_t poll_all(struct cs_live_stop *stop, bool *moved)
 {
-	uint64_t limit = now_ns() + (uint64_t)WAIT_MS * 1000000u;
-	size_t waiting = 1;
+	size_t waiting = 0;
 
-	while (waiting && now_ns() < limit) {
-		bool moved = false;
+	*moved = false;
+	for (size_t i = 0; i < stop->threads.count; i++) {
+		struct thread *t = &stop->threads.items[i];
 
-		waiting = 0;
-		for (size_t i = 0; i < stop->threads.count; i++) {
-			struct thread *t = &stop->threads.items[i];
+		if (t->state == THREAD_WAITING && poll_thread(t))
+			*moved = true;
+		waiting += t->state == THREAD_WAITING;
+	}
+	return waiting;
+}
 
-			if (t->state != THREAD_WAITING)
-				continue;
-			if (poll_thread(t))
-				moved = true;
-			else
-				waiting++;
+/* Do those that still run all sleep in the kernel where nothing wakes them? */
+static bool all_asleep(const struct cs_live_stop *stop, int proc_fd)
+{
+	for (size_t i = 0; i < stop->threads.count; i++)
+		if (stop->threads.items[i].state == THREAD_WAITING &&
+		    thread_letter(proc_fd, stop->threads.items[i].tid) != 'D')
+			return false;
+	return true;
+}
+
+static void wait_all(struct cs_live_stop *stop, int proc_fd)
+{
+	uint64_t start = now_ns(), look = start + PATIENCE_NS;
+	bool moved;
+
+	while (poll_all(stop, &moved)) {
+		uint64_t now = now_ns();
+
+		if (moved)
+			continue;
+		if (now - start > WAIT_NS)
+			return;
+		if (now > look) {
+			if (all_asleep(stop, proc_fd))
+				return;
+			look = now + PATIENCE_NS;
 		}
-		if (waiting && !moved)
-			nap();
+		nap();
 	}
 }
 
@@ -224,7 +256,7 @@ cs_status cs_live_stop_all(int pid, int proc_fd, struct cs_live_stop **out, stru
 	for (int i = 0; !st && fresh && i < ROUNDS_MAX; i++) {
 		st = seize_all(stop, proc_fd, &fresh, err);
 		if (!st && fresh)
-			wait_all(stop);
+			wait_all(stop, proc_fd);
 	}
 	for (size_t i = 0; i < stop->threads.count; i++)
 		running += stop->threads.items[i].state != THREAD_GONE;

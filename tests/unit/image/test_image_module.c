@@ -354,6 +354,70 @@ TEST(headers_in_memory_that_lie_make_no_giant_module)
 	assert_true(cs_range_end(w[0]) <= BASE + 0x10000);
 }
 
+/* A copy of the file with its program headers moved to the end, as patchelf does. */
+static struct cs_elf *with_far_headers(char *path)
+{
+	size_t len, table;
+	const unsigned char *bytes = cs_elf_bytes(elf, &len);
+	unsigned char *copy;
+	struct cs_elf *moved;
+	Elf64_Ehdr *e;
+
+	table = ((const Elf64_Ehdr *)bytes)->e_phnum * sizeof(Elf64_Phdr);
+	copy = malloc(len + table);
+	assert_non_null(copy);
+	memcpy(copy, bytes, len);
+	e = (Elf64_Ehdr *)copy;
+	memcpy(copy + len, bytes + e->e_phoff, table);
+	memset(copy + e->e_phoff, 0xee, table);
+	e->e_phoff = len;
+	strcpy(path, forge_write(copy, len + table));
+	free(copy);
+	assert_int_equal(cs_elf_open(path, &moved, NULL), CS_OK);
+	return moved;
+}
+
+TEST(program_headers_that_were_moved_away_come_from_the_file)
+{
+	char path[64];
+	struct cs_elf *plain = elf;
+
+	elf = with_far_headers(path);
+	for (int other = 0; other < 2; other++) {
+		struct forge f = { .loads = { NULL, 0, 0 } };
+
+		map_self(&f, BASE, path, WITH_HEADER | WITH_FILES, other ? "another build id" : NULL);
+		take(&f, NULL);
+
+		const struct cs_module *m = only_module(other ? CS_FILE_MISMATCH : CS_FILE_MATCHED);
+
+		if (!other) {
+			assert_int_equal(m->bias, BASE);
+			check_text(m, true);
+		}
+		drop(NULL);
+		start(NULL);
+	}
+	unlink(path);
+	cs_elf_close(elf);
+	elf = plain;
+}
+
+TEST(another_layout_without_header_page_is_refused)
+{
+	struct forge f = { .loads = { NULL, 0, 0 } };
+	const struct forge_file files[] = {
+		{ BASE, BASE + PAGE, 0, self },
+		{ BASE + PAGE, BASE + 0x100000, 3, self }, /* not where its text would be */
+	};
+
+	forge_files(&f, files, 2);
+	forge_load(&f, BASE, PF_R, 0, PAGE);
+	forge_load(&f, BASE + PAGE, PF_R | PF_X, 0, 0x100000 - PAGE);
+	take(&f, NULL);
+	only_module(CS_FILE_MISMATCH);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, drop)
@@ -370,6 +434,8 @@ int main(void)
 		CASE(the_same_file_may_be_loaded_twice),
 		CASE(without_a_file_note_modules_are_told_by_their_magic),
 		CASE(headers_in_memory_that_lie_make_no_giant_module),
+		CASE(program_headers_that_were_moved_away_come_from_the_file),
+		CASE(another_layout_without_header_page_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, open_self, close_self);

@@ -64,6 +64,21 @@ TEST(where_segments_overlap_the_lower_one_wins)
 	cs_mem_deinit(&mem);
 }
 
+TEST(of_two_that_start_together_the_longer_wins)
+{
+	for (int order = 0; order < 2; order++) {
+		struct cs_mem mem = { .mapped = 0 };
+		uint64_t cut = 0;
+
+		add(&mem, 0x1000, order ? 0x2000 : 0x1000, order ? 0 : 0x2000);
+		add(&mem, 0x1000, order ? 0x1000 : 0x2000, order ? 0x2000 : 0);
+		cs_mem_seal(&mem, &cut);
+		assert_int_equal(cut, 0x1000);
+		assert_ptr_equal(cs_mem_view(&mem, 0x1000, 0x2000), bytes);
+		cs_mem_deinit(&mem);
+	}
+}
+
 TEST(a_view_needs_every_byte)
 {
 	static const struct {
@@ -234,6 +249,7 @@ int main(void)
 		cmocka_unit_test(a_segment_past_the_end_of_the_address_space_is_refused),
 		cmocka_unit_test(neighbours_in_address_and_data_become_one),
 		cmocka_unit_test(where_segments_overlap_the_lower_one_wins),
+		cmocka_unit_test(of_two_that_start_together_the_longer_wins),
 		cmocka_unit_test(a_view_needs_every_byte),
 		cmocka_unit_test(a_copy_crosses_seams_and_names_the_first_absent_byte),
 		cmocka_unit_test(a_run_ends_at_the_first_gap),

@@ -66,22 +66,6 @@ TEST(mappings_are_told_apart)
 	}
 }
 
-TEST(bits_are_set_and_counted_at_every_boundary)
-{
-	static const uint64_t ends[] = { 0, 1, 63, 64, 65, 127, 128, 190, 192 };
-	enum { N = sizeof(ends) / sizeof(*ends) };
-
-	for (size_t i = 0; i < N; i++)
-		for (size_t k = i; k < N; k++) {
-			uint64_t bits[3] = { 0 };
-
-			cs_bits_set(bits, ends[i], ends[k]);
-			assert_int_equal(cs_bits_count(bits, 0, 192), ends[k] - ends[i]);
-			assert_int_equal(cs_bits_count(bits, ends[i], ends[k]), ends[k] - ends[i]);
-			assert_int_equal(cs_bits_count(bits, 0, ends[i]), 0);
-		}
-}
-
 TEST(a_file_is_read_no_further_than_allowed)
 {
 	size_t len = 0;
@@ -99,7 +83,6 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(maps_lines_become_vmas),
 		cmocka_unit_test(mappings_are_told_apart),
-		cmocka_unit_test(bits_are_set_and_counted_at_every_boundary),
 		cmocka_unit_test(a_file_is_read_no_further_than_allowed),
 	};
 

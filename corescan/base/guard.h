@@ -1,4 +1,4 @@
-/* mem_guard.h - a mapped file that shrinks under us costs a page, not the program.
+/* guard.h - a mapped file that shrinks under us costs a page, not the program.
  *
  * Reading a mapped page that the file no longer has raises SIGBUS. With the
  * guard installed such a page, when it lies in a watched mapping, is replaced
@@ -9,14 +9,13 @@
  * off nothing. Watching is cheap and safe without installing: a library inside
  * somebody else's process watches and leaves the signal alone.
  */
-#ifndef CS_MEM_GUARD_H
-#define CS_MEM_GUARD_H
-#include <stdbool.h>
+#ifndef CS_GUARD_H
+#define CS_GUARD_H
 #include <stddef.h>
 #include <stdint.h>
 
-/* Take SIGBUS. For programs, not for libraries. False when the system refuses. */
-bool cs_guard_install(void);
+/* Take SIGBUS. For programs, not for libraries. */
+void cs_guard_install(void);
 
 /* Watch a mapping until it is forgotten; forget before munmap. At most
  * CS_GUARD_MAX at a time, further ones go unguarded. */

@@ -1,7 +1,8 @@
-#include "mem/mem_guard.h"
+#include "base/guard.h"
 
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 
 enum { PAGE_LEN = 4096 };
@@ -45,12 +46,12 @@ static void on_sigbus(int nr, siginfo_t *info, void *context)
 		raise(nr);
 }
 
-bool cs_guard_install(void)
+void cs_guard_install(void)
 {
 	struct sigaction act = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 
 	sigemptyset(&act.sa_mask);
-	return sigaction(SIGBUS, &act, NULL) == 0;
+	sigaction(SIGBUS, &act, NULL);
 }
 
 void cs_guard_watch(const void *data, size_t len)
