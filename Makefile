@@ -57,9 +57,13 @@ $(B)/libcorescan.a: $(LIB_OBJ)
 	rm -f $@
 	ar rcs $@ $^
 
-$(TEST_PROGRAM): $(B)/%: %.c $(SUPPORT_OBJ) $(B)/libcorescan.a
+$(B)/tests/support.a: $(SUPPORT_OBJ)
+	rm -f $@
+	ar rcs $@ $^
+
+$(TEST_PROGRAM): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $< $(SUPPORT_OBJ) $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+	$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
 
 # What is looked at is never sanitized: its heap would not be glibc's.
 $(VICTIM): $(B)/%: %.c
