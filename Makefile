@@ -6,11 +6,14 @@
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
 VERSION  := 0.1.0
-CC       ?= gcc
+ifeq ($(origin CC),default)
+CC       := gcc
+endif
 PREFIX   ?= /usr/local
 B        ?= build
 OPT      ?= -O2
 SAN      ?=
+JOBS     ?= $(shell nproc)
 WERROR   ?=
 CLANG    ?= $(firstword $(shell command -v clang clang-14 2>/dev/null))
 
@@ -24,26 +27,37 @@ LDLIBS   += -ldw -lelf
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
 	    corescan/glibc/*.c corescan/cpython/*.c corescan/report/*.c corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
-LIB_OBJ  := $(LIB_SRC:%.c=$(B)/%.o)
-CLI_OBJ  := $(CLI_SRC:%.c=$(B)/%.o)
+LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
+CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
 DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d)
 
 all: $(B)/corescan $(B)/libcorescan.so.0
 
-$(B)/%.o: %.c
+# `make V=1` shows the commands.
+ifeq ($(V),)
+Q        := @
+SAY       = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),@:,@echo "  $(1) $(2)")
+else
+SAY       = @:
+endif
+
+$(B)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
+	$(call SAY,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 # The program holds the library's objects itself: one file to copy to where the core is.
 $(B)/corescan: $(CLI_OBJ) $(LIB_OBJ)
-	$(CC) $(SAN) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
 $(B)/libcorescan.so.0: $(LIB_OBJ)
-	$(CC) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libcorescan.so.0 $^ $(LDLIBS) -o $@
+	$(call SAY,LD,$@)
+	$(Q)$(CC) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libcorescan.so.0 $^ $(LDLIBS) -o $@
 
 # ---- tests: a program of its own from each tests/**/test_*.c; an archive, so that each
 # holds only what it tests.
-SUPPORT_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+SUPPORT_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c)
 TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
 VICTIM       := $(patsubst %.c,$(B)/%,$(wildcard tests/real/victim_*.c))
@@ -54,17 +68,20 @@ TEST_CPPFLAGS := -Itests/support -I$(B)
 $(SUPPORT_OBJ) $(TEST_PROGRAM): CPPFLAGS += $(TEST_CPPFLAGS)
 
 $(B)/libcorescan.a: $(LIB_OBJ)
-	rm -f $@
-	ar rcs $@ $^
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 
-$(TEST_PROGRAM): $(B)/%: %.c $(SUPPORT_OBJ) $(B)/libcorescan.a
+$(B)/tests/support.a: $(SUPPORT_OBJ)
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+
+$(TEST_PROGRAM): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) $< $(SUPPORT_OBJ) $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+	$(call SAY,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
 
 # What is looked at is never sanitized: its heap would not be glibc's.
 $(VICTIM): $(B)/%: %.c
 	@mkdir -p $(@D)
-	$(CC) -D_GNU_SOURCE -std=gnu11 -g -O1 -Wall $< -lpthread -ldl -o $@
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -g -O1 -Wall $< -lpthread -ldl -o $@
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(origin SAN),file)
@@ -76,7 +93,7 @@ CHECK_B    := build-check-plain
 endif
 
 check:
-	@$(MAKE) --no-print-directory -s B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
+	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
 check-run: all $(TEST_PROGRAM) $(VICTIM)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \

@@ -15,7 +15,7 @@ struct option {
 static const struct option options[] = {
 	{ "format", 0, "FORMAT", "text, json or csv; csv takes one view" },
 	{ "json", 0, NULL, "the same as --format json" },
-	{ "top", 0, "N", "at most N rows, 0 for all; text shows 20, json and csv all" },
+	{ "top", 0, "N", "at most N rows, 0 for all; 20 in text when not told" },
 	{ "sort", 0, "COLUMN", "by this column; numbers biggest first" },
 	{ "min", 0, "SIZE", "only rows of at least this many bytes: 4096, 512k, 2G" },
 	{ "type", 0, "GLOB", "only types whose name matches: 'app.*'" },

@@ -68,6 +68,12 @@ void cs_glyph_read(const char *s, bool is_utf8, struct cs_glyph *out)
 {
 	const unsigned char *bytes = (const unsigned char *)s;
 	unsigned point = bytes[0];
+
+	if (point >= 0x20 && point < 0x7f) { /* nearly always */
+		*out = (struct cs_glyph){ { s[0] }, 1, 1, true, point, true };
+		return;
+	}
+
 	size_t len = decode(bytes, &point);
 
 	*out = (struct cs_glyph){ .used = len ? len : 1, .point = point, .is_valid = len != 0 };

@@ -247,7 +247,7 @@ static const struct cs_view views[] = {
 	{ "by-size", NULL, "BLOCK SIZE", "used blocks by the size the allocator rounds them to",
 	  size_columns, build_by_size, 20, "--arenas", "how much of each heap is free" },
 	LATER("by-site", NULL, "bytes per allocating source line"),
-	{ "arenas", NULL, "ARENAS", "the heaps of glibc and CPython: used, free, top, overhead",
+	{ "arenas", NULL, "ARENAS", "the heaps of glibc and CPython: used, free, overhead",
 	  arena_columns, build_arenas, 20, "--doctor", "how the heaps were found" },
 	LATER("fragmentation", NULL, "where free memory is stuck, and what pins it"),
 	LATER("threads", NULL, "what each thread was doing, Python and native"),

@@ -1,0 +1,1 @@
+"$CORESCAN" core --summary --by-type --format csv

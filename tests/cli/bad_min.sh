@@ -1,0 +1,1 @@
+"$CORESCAN" core --min 3q

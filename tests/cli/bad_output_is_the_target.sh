@@ -1,0 +1,2 @@
+echo not a core > core
+"$CORESCAN" core -o core

@@ -1,0 +1,1 @@
+"$CORESCAN" core --by-type --top -1

@@ -1,0 +1,1 @@
+"$CORESCAN" core.1 core.2

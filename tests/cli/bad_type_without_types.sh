@@ -1,0 +1,1 @@
+"$CORESCAN" core --by-size --type 'x*'

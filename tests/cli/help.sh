@@ -1,0 +1,2 @@
+# The help goes to stdout.
+"$CORESCAN" --help
