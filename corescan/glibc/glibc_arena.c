@@ -54,30 +54,58 @@ static bool is_heap(struct cs_glibc *g, cs_addr h, cs_addr arena)
 	return cs_mem_u64(g->mem, h, &owner) && owner == arena;
 }
 
-/* Learn HEAP_MAX_SIZE and sizeof(heap_info) from where an arena lies. */
-static bool learn_heap(struct cs_glibc *g, struct glibc_libc *libc, cs_addr arena)
+static bool is_info_size(uint64_t len)
 {
-	uint64_t tries[3] = { libc->heap_max, HEAP_MAX_USUAL, 4 * libc->hp_pagesize };
-	uint64_t size = 0;
+	return len == HEAP_INFO_OLD || len == HEAP_INFO_NEW;
+}
 
-	for (unsigned i = 0; i < 3 && !size; i++)
-		if (tries[i] && !(tries[i] & (tries[i] - 1)) &&
-		    is_heap(g, cs_align_down(arena, tries[i]), arena))
-			size = tries[i];
-	for (uint64_t s = HEAP_MAX_LOW; s <= HEAP_MAX_HIGH && !size; s *= 2)
-		if (is_heap(g, cs_align_down(arena, s), arena))
-			size = s;
-	if (!size)
-		return false;
+/* Is there an arena at addr, as the first thing in a heap? The biggest alignment
+ * for which it is, or 0. */
+static uint64_t arena_align(struct cs_glibc *g, cs_addr addr)
+{
+	for (uint64_t s = HEAP_MAX_HIGH; s >= HEAP_MAX_LOW; s /= 2)
+		if (is_info_size(addr - cs_align_down(addr, s)) &&
+		    is_heap(g, cs_align_down(addr, s), addr))
+			return s;
+	return 0;
+}
 
-	uint64_t info = arena - cs_align_down(arena, size);
+/* How many arenas of a libc agree with heaps of this size: theirs begins there, and
+ * so does the one of their top. */
+static uint32_t agreeing(struct cs_glibc *g, const struct glibc_libc *libc, uint64_t heap_max)
+{
+	uint32_t n = 0;
 
-	if (info != HEAP_INFO_OLD && info != HEAP_INFO_NEW)
-		return false;
-	if (!libc->heap_max)
-		libc->heap_max = size;
-	libc->heap_info = info;
-	return true;
+	for (uint32_t i = 1; i < libc->arena_count; i++) {
+		const struct glibc_arena *a = &g->arenas.items[libc->first_arena + i];
+		cs_addr h = cs_align_down(a->top, heap_max);
+		uint64_t size;
+
+		n += is_heap(g, cs_align_down(a->addr, heap_max), a->addr) && is_heap(g, h, a->addr) &&
+		     cs_mem_u64(g->mem, h + HEAP_SIZE, &size) && size <= heap_max;
+	}
+	return n;
+}
+
+/* HEAP_MAX_SIZE is written nowhere: the size most arenas agree with. */
+static void learn_heap_max(struct cs_glibc *g, struct glibc_libc *libc)
+{
+	uint64_t huge = 4 * libc->hp_pagesize, best = HEAP_MAX_USUAL;
+	uint32_t most = agreeing(g, libc, best), n;
+
+	if (libc->arena_count < 2)
+		return;
+	if (huge >= HEAP_MAX_LOW && !(huge & (huge - 1)) &&
+	    (n = agreeing(g, libc, huge)) > most) {
+		best = huge;
+		most = n;
+	}
+	for (uint64_t s = HEAP_MAX_LOW; s <= HEAP_MAX_HIGH && most + 1 < libc->arena_count; s *= 2)
+		if ((n = agreeing(g, libc, s)) > most) {
+			best = s;
+			most = n;
+		}
+	libc->heap_max = best;
 }
 
 cs_status glibc_load_arenas(struct cs_glibc *g, uint32_t libc_nr, struct cs_error *err)
@@ -90,12 +118,14 @@ cs_status glibc_load_arenas(struct cs_glibc *g, uint32_t libc_nr, struct cs_erro
 	for (unsigned i = 0; i < ARENAS_MOST; i++, at = next) {
 		uint32_t nr;
 
-		if (i && (cs_map_get(&seen, at, &nr) || !learn_heap(g, libc, at))) {
+		if (i && (cs_map_get(&seen, at, &nr) || !arena_align(g, at))) {
 			cs_model_anomaly(g->model, "malloc.arena", at,
 					 "the ring of arenas leads to " CS_ADDR
 					 ", which is no arena; later ones are lost", at);
 			break;
 		}
+		if (i)
+			libc->heap_info = at - cs_align_down(at, HEAP_MAX_LOW);
 		if (!load_arena(g, libc_nr, at, &next)) {
 			cs_model_anomaly(g->model, "malloc.arena", at,
 					 "the arena at " CS_ADDR " is not in the dump", at);
@@ -108,6 +138,7 @@ cs_status glibc_load_arenas(struct cs_glibc *g, uint32_t libc_nr, struct cs_erro
 			break;
 	}
 	cs_map_deinit(&seen);
+	learn_heap_max(g, libc);
 	if (g->no_memory)
 		return cs_fail(err, CS_NOMEM, at, "no memory for the arenas");
 	return CS_OK;

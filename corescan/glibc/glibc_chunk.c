@@ -41,7 +41,7 @@ const char *glibc_chunk_problem(const struct glibc_chunk_rules *rules, cs_addr a
 	if (size % GRANULE || word & GLIBC_M || size < GLIBC_CHUNK_MIN)
 		return "free(): invalid next size";
 	if (at >= rules->limit || size >= rules->limit - at)
-		return "malloc(): invalid size";
+		return "free(): invalid next size";
 	if (rules->top && at < rules->top && size > rules->top - at)
 		return "double free or corruption (out)";
 	if (rules->is_main && word & GLIBC_A)

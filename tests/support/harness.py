@@ -170,13 +170,14 @@ class Test:
             raise RuntimeError("gcore made no core: " + text[-300:])
         return path
 
-    def kernel_core(self, argv, ready="ready", env=None, trigger=None):
+    def kernel_core(self, argv, ready="ready", env=None, trigger=None, quiet=False):
         """Run argv (it aborts by itself, or trigger(child) makes it) and return
         (core path, child). Skips when this kernel hands cores to a program."""
         reason = no_kernel_cores()
         if reason:
             skip(reason)
-        child = self.start(argv, env=env, limit_core=True)
+        child = self.start(argv, env=env, limit_core=True,
+                           stderr=subprocess.DEVNULL if quiet else None)
         if ready:
             child.wait_line(ready)
         if trigger:
