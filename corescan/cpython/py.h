@@ -41,7 +41,6 @@ struct py_type {
 	bool is_leaf;	   /* fixed, and owns no other block */
 	uint32_t least; /* bytes every instance has: basicsize, but for compact strings */
 	uint32_t need;
-	uint32_t shallow;  /* for fixed types */
 };
 
 struct py_pool {

@@ -6,6 +6,7 @@ enum {
 	DEBUG_TAIL = 8,	   /* forbidden bytes behind a block of the debug allocator */
 	MALLOC_SLACK = 32, /* a chunk is at most this much bigger than it must be */
 	INLINE_SLACK = 48, /* one value, its order byte rounded up, and malloc's own slack */
+	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
 };
 #define REFCNT_MAX (1ull << 40)
@@ -37,8 +38,6 @@ static uint64_t need_of(struct py *py, const struct py_obj *o)
 	const struct py_type *t = o->type;
 	uint64_t need;
 
-	if (o->room < t->least)
-		return 0;
 	if (t->is_fixed)
 		return t->need;
 	need = t->family->need ? t->family->need(py, o) : py_default_sizeof(py, o);
@@ -69,9 +68,10 @@ static bool fits(struct py *py, const struct py_obj *o, uint64_t len)
 	return size_fits(py, o, need_of(py, o), len);
 }
 
-/* Try the object at this distance into the block. */
-static bool try_at(struct py *py, cs_addr block, const unsigned char *p, uint64_t len, uint64_t pre,
-		   struct py_obj *out)
+/* Is there, at this distance into the block, a word that is a type of objects
+ * that lie at this distance? Fills *out; says nothing of the size yet. */
+static inline bool type_at(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
+			   uint64_t pre, struct py_obj *out)
 {
 	uint64_t at = py->skew + pre;
 	cs_addr type;
@@ -80,20 +80,20 @@ static bool try_at(struct py *py, cs_addr block, const unsigned char *p, uint64_
 	if (len < at + 16)
 		return false;
 	type = cs_le64(p + at + py->layout.off[PY_OB_TYPE]);
-	nr = type && type == py->last_type ? py->last_type_nr : py_type_at(py, type);
+	nr = type == py->last_type ? py->last_type_nr : py_type_at(py, type);
 	if (nr == PY_NO_TYPE || py->types.items[nr].pre != pre)
 		return false;
 	py->last_type = type;
 	py->last_type_nr = nr;
 	*out = (struct py_obj){ block + at, p + at, len - at, &py->types.items[nr] };
-	return fits(py, out, len);
+	return out->room >= out->type->least;
 }
 
 bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
 		  struct py_obj *out)
 {
 	for (uint64_t pre = 0; pre <= 32; pre += 16)
-		if (try_at(py, block, p, len, pre, out))
+		if (type_at(py, block, p, len, pre, out) && fits(py, out, len))
 			return true;
 	return false;
 }
@@ -116,10 +116,6 @@ static void count_object(struct py *py, const struct py_obj *o, uint64_t len)
 	row->bytes += len;
 	if (t->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
 		py->tracked++;
-	if (t->is_leaf) {
-		row->shallow += t->shallow;
-		return;
-	}
 	row->shallow += py_getsizeof(py, o);
 	claim_all(py, o);
 }
@@ -133,13 +129,37 @@ static bool is_cached(const struct py *py, const struct py_obj *o)
 	       !cs_le64(o->p - GC_NEXT_BACK);
 }
 
+/* An object that owns nothing else is counted with one look at it. */
+static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
+{
+	const struct py_type *t = o->type;
+	struct cs_type *row = &py->model->types.items[t->model_nr];
+	uint64_t need = t->need, size = t->need;
+
+	if (!t->is_leaf && (t->flags & PY_FLAG_MANAGED_DICT || !t->family->leaf ||
+			    !t->family->leaf(py, o, &need, &size)))
+		return false;
+	if (!size_fits(py, o, need, len) || !refcnt_lives(py, cs_le64(o->p)))
+		return false;
+	row->count++;
+	row->bytes += len;
+	row->shallow += size + t->pre;
+	if (t->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
+		py->tracked++;
+	return true;
+}
+
 static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned char *p,
 				    uint64_t len)
 {
 	struct py_obj o;
 
 	for (uint64_t pre = 0; pre <= 32; pre += 16) {
-		if (!try_at(py, block, p, len, pre, &o))
+		if (!type_at(py, block, p, len, pre, &o))
+			continue;
+		if (count_leaf(py, &o, len))
+			return CS_BLOCK_OBJECT;
+		if (!fits(py, &o, len))
 			continue;
 		if (refcnt_lives(py, cs_le64(o.p))) {
 			count_object(py, &o, len);
@@ -212,6 +232,7 @@ static void census_pool(struct py *py, struct py_pool *pool)
 		uint64_t g = base + off / 16;
 		enum cs_block_state state;
 
+		__builtin_prefetch(p + off + PREFETCH);
 		if (cs_tile_get(span->tiles, g) != CS_BLOCK_USED)
 			continue;
 		state = classify(py, pool->addr + off, p + off, pool->size);

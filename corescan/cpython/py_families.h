@@ -6,6 +6,8 @@
 /* py_text.c: numbers, text, bytes */
 uint64_t py_int_need(struct py *py, const struct py_obj *o);
 uint64_t py_int_sizeof(struct py *py, const struct py_obj *o);
+bool py_int_leaf(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size);
+bool py_str_leaf(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size);
 uint64_t py_str_need(struct py *py, const struct py_obj *o);
 uint64_t py_str_sizeof(struct py *py, const struct py_obj *o);
 void py_str_claim(struct py *py, const struct py_obj *o);

@@ -7,42 +7,48 @@ static uint64_t items_need(struct py *py, const struct py_obj *o)
 	return py_default_sizeof(py, o);
 }
 
+static bool items_leaf(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size)
+{
+	*need = *size = py_default_sizeof(py, o);
+	return true;
+}
+
 const struct py_family py_family_object = { .name = "object" };
 
 /* Order matters only where a name and a flag could both fit: flags first. */
 static const struct py_family families[] = {
-	{ "int", PY_FLAG_LONG, py_int_need, py_int_sizeof, NULL, true },
-	{ "str", PY_FLAG_STR, py_str_need, py_str_sizeof, py_str_claim, true },
-	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, true },
-	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, true },
-	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, false },
-	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, true },
-	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, false },
-	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, false },
-	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, false },
-	{ "set", 0, NULL, py_set_sizeof, py_set_claim, false },
-	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, false },
-	{ "bytearray", 0, NULL, py_bytearray_sizeof, py_bytearray_claim, false },
-	{ "collections.deque", 0, NULL, py_deque_sizeof, py_deque_claim, false },
-	{ "array.array", 0, NULL, py_array_sizeof, py_array_claim, false },
-	{ "code", 0, items_need, NULL, py_code_claim, true },
-	{ "frame", 0, py_frame_need, py_frame_sizeof, NULL, true },
-	{ "generator", 0, py_gen_need, py_gen_sizeof, NULL, true },
-	{ "coroutine", 0, py_gen_need, py_gen_sizeof, NULL, true },
-	{ "async_generator", 0, py_gen_need, py_gen_sizeof, NULL, true },
-	{ "module", 0, NULL, NULL, py_module_claim, false },
-	{ "_io.BufferedReader", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
-	{ "_io.BufferedWriter", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
-	{ "_io.BufferedRandom", 0, NULL, py_buffered_sizeof, py_buffered_claim, false },
-	{ "_io.BytesIO", 0, NULL, py_bytesio_sizeof, NULL, false },
-	{ "_io.StringIO", 0, NULL, NULL, py_first_pointer_claim, false },
-	{ "_thread.lock", 0, NULL, NULL, py_first_pointer_claim, false },
-	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, false },
-	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, false },
-	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, false },
-	{ "numpy.ndarray", 0, NULL, NULL, py_ndarray_claim, false },
-	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, false },
-	{ "object", 0, NULL, NULL, NULL, false },
+	{ "int", PY_FLAG_LONG, py_int_need, py_int_sizeof, NULL, py_int_leaf, true },
+	{ "str", PY_FLAG_STR, py_str_need, py_str_sizeof, py_str_claim, py_str_leaf, true },
+	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, items_leaf, true },
+	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, items_leaf, true },
+	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, NULL, false },
+	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, NULL, true },
+	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, NULL, false },
+	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, NULL, false },
+	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, NULL, false },
+	{ "set", 0, NULL, py_set_sizeof, py_set_claim, NULL, false },
+	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, NULL, false },
+	{ "bytearray", 0, NULL, py_bytearray_sizeof, py_bytearray_claim, NULL, false },
+	{ "collections.deque", 0, NULL, py_deque_sizeof, py_deque_claim, NULL, false },
+	{ "array.array", 0, NULL, py_array_sizeof, py_array_claim, NULL, false },
+	{ "code", 0, items_need, NULL, py_code_claim, NULL, true },
+	{ "frame", 0, py_frame_need, py_frame_sizeof, NULL, NULL, true },
+	{ "generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
+	{ "coroutine", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
+	{ "async_generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
+	{ "module", 0, NULL, NULL, py_module_claim, NULL, false },
+	{ "_io.BufferedReader", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
+	{ "_io.BufferedWriter", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
+	{ "_io.BufferedRandom", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
+	{ "_io.BytesIO", 0, NULL, py_bytesio_sizeof, NULL, NULL, false },
+	{ "_io.StringIO", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
+	{ "_thread.lock", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
+	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
+	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
+	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
+	{ "numpy.ndarray", 0, NULL, NULL, py_ndarray_claim, NULL, false },
+	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, NULL, false },
+	{ "object", 0, NULL, NULL, NULL, NULL, false },
 };
 
 /* A Python-level class has its name's text from ht_name; a C type from a literal
@@ -105,7 +111,6 @@ void py_family_prepare(struct py *py, struct py_type *type)
 	type->least = (uint32_t)(type->flags & PY_FLAG_STR ? py_off(&py->layout, PY_ASCII_SIZE) :
 							     (uint64_t)type->basicsize);
 	type->need = (uint32_t)type->basicsize;
-	type->shallow = (uint32_t)type->basicsize + type->pre;
 }
 
 uint64_t py_getsizeof(struct py *py, const struct py_obj *o)

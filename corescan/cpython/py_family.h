@@ -27,6 +27,9 @@ struct py_family {
 	uint64_t (*sizeof_)(struct py *py, const struct py_obj *o);
 	/* Claim the blocks only it owns. NULL: none. */
 	void (*claim)(struct py *py, const struct py_obj *o);
+	/* The short way for the many: when the object owns no other block, its need
+	 * and its __sizeof__ in one look; false: take the long way. NULL: always. */
+	bool (*leaf)(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size);
 	bool varies; /* `need` may be less than the block has: shrunk in place */
 };
 

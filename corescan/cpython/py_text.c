@@ -2,7 +2,11 @@
  * bytesobject.c, bytearrayobject.c, 3.8 to 3.14. */
 #include "cpython/py_families.h"
 
-enum { DIGIT = 4 };
+enum {
+	DIGIT = 4,
+	/* PyASCIIObject.state: kind in bits 2-4, compact 5, ascii 6 */
+	STATE_SHAPE = 0x7c, STATE_COMPACT_ASCII = 1 << 2 | 1 << 5 | 1 << 6,
+};
 
 static uint64_t digits(struct py *py, const struct py_obj *o)
 {
@@ -39,6 +43,26 @@ uint64_t py_int_sizeof(struct py *py, const struct py_obj *o)
 	if (py_minor(&py->layout) >= 12)
 		return int_size(o, n);
 	return n > UINT32_MAX ? 0 : py_off(&py->layout, PY_LONG_DIGIT) + n * DIGIT;
+}
+
+bool py_int_leaf(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size)
+{
+	*need = py_int_need(py, o);
+	*size = py_int_sizeof(py, o);
+	return true;
+}
+
+/* A compact ASCII str is one block unless it has a wchar_t copy (up to 3.11). */
+bool py_str_leaf(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size)
+{
+	const struct py_layout *l = &py->layout;
+	uint64_t length = cs_le64(o->p + l->off[PY_STR_LENGTH]);
+
+	if ((o->p[l->off[PY_STR_STATE]] & STATE_SHAPE) != STATE_COMPACT_ASCII || length >> 48 ||
+	    (py_has(l, PY_STR_WSTR) && cs_le64(o->p + l->off[PY_STR_WSTR])))
+		return false;
+	*need = *size = py_off(l, PY_ASCII_SIZE) + length + 1;
+	return true;
 }
 
 struct str_shape {
