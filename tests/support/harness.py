@@ -348,7 +348,10 @@ def main(argv=None):
     for name, fn, args in _checks:
         if wanted and not any(w in name for w in wanted):
             continue
-        counts[_run_one(name, fn, args)] += 1
+        result = _run_one(name, fn, args)
+        counts[result] += 1
+        if result == "passed" and os.environ.get("CORESCAN_TEST_VERBOSE"):
+            print("pass " + name)
         sys.stdout.flush()
     print("%(passed)d passed, %(failed)d failed, %(skipped)d skipped" % counts)
     sys.exit(1 if counts["failed"] else 0)
