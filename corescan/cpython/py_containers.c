@@ -15,9 +15,6 @@ enum {
 	/* arrayobject, struct arraydescr (Modules/arraymodule.c) */
 	ARRAY_ITEM = 24, ARRAY_ALLOCATED = 32, ARRAY_DESCR = 40, DESCR_ITEMSIZE = 4,
 	ITEMSIZE_MAX = 64,
-	/* StgDictObject (Modules/_ctypes/ctypes.h, up to 3.12) */
-	STG_SIZE = 48, STG_LENGTH = 64, STG_ELEMENTS = 88, STG_FORMAT = 168, STG_NDIM = 176,
-	STG_SHAPE = 184, FORMAT_MAX = 4096,
 };
 
 /* Steps a list of blocks may have: no more than blocks of that size fit. */
@@ -106,42 +103,6 @@ void py_instance_claim(struct py *py, const struct py_obj *o)
 		claim_values(py, o, py_word(py, o->addr - 32));
 	else if (py_minor(&py->layout) == 12 && (word = py_word(py, o->addr - 24)) & 1)
 		claim_values(py, o, word + 1);
-}
-
-static bool text_len(struct py *py, cs_addr text, uint64_t *len)
-{
-	size_t n;
-
-	if (!text || !cs_mem_text(py->mem, text, FORMAT_MAX, &n))
-		return false;
-	*len = n;
-	return true;
-}
-
-/* PyCStgDict_sizeof counts the members behind the dict twice; so do we. */
-uint64_t py_stgdict_sizeof(struct py *py, const struct py_obj *o)
-{
-	uint64_t size = py_dict_sizeof(py, o), len;
-
-	if (o->room < STG_SHAPE + 8)
-		return size;
-	size += STG_SHAPE + 8 - STG_SIZE;
-	if (text_len(py, cs_le64(o->p + STG_FORMAT), &len))
-		size += len + 1;
-	size += 8 * (uint64_t)cs_le32(o->p + STG_NDIM);
-	if (cs_le64(o->p + STG_ELEMENTS))
-		size += 8 * (cs_le64(o->p + STG_LENGTH) + 1);
-	return size;
-}
-
-void py_stgdict_claim(struct py *py, const struct py_obj *o)
-{
-	py_dict_claim(py, o);
-	if (o->room < STG_SHAPE + 8)
-		return;
-	py_claim(py, o, cs_le64(o->p + STG_ELEMENTS));
-	py_claim(py, o, cs_le64(o->p + STG_FORMAT));
-	py_claim(py, o, cs_le64(o->p + STG_SHAPE));
 }
 
 uint64_t py_odict_sizeof(struct py *py, const struct py_obj *o)

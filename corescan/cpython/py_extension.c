@@ -4,6 +4,7 @@
 #include "cpython/py_types.h"
 
 enum {
+	BASES_MAX = 64,
 	FIRST = 16, /* first member after the object header */
 	/* buffered, Modules/_io/bufferedio.c 3.8-3.14 */
 	BUFFERED_BUFFER = 56, BUFFERED_LOCK = 104, BUFFERED_SIZE = 120,
@@ -13,11 +14,27 @@ enum {
 	STRUCT_CODES = 32, FORMATCODE = 32, FORMATCODES_MAX = 1 << 16,
 	/* PyArrayObject_fields, numpy/core/include/numpy/ndarraytypes.h 1.x and 2.x */
 	ARRAY_DATA = 16, ARRAY_NDIM = 24, ARRAY_DIMS = 32, ARRAY_FLAGS = 64, ARRAY_OWNDATA = 4,
-	ARRAY_NDIM_MAX = 64,
+	ARRAY_NDIM_MAX = 64, ARRAY_DESCR = 56, ARRAY_LEN_OLD = 80,
+	DESCR_LEN = 48, DESCR_ELSIZE_1 = 32, DESCR_ALIGNMENT_1 = 36, DESCR_ELSIZE_2 = 40,
 	/* ElementObject and its extra, Modules/_elementtree.c */
 	ELEMENT_EXTRA = 40, EXTRA_SIZE = 64, EXTRA_ALLOCATED = 16, EXTRA_CHILDREN = 24,
 	EXTRA_STATIC = 32,
 };
+
+/* tp_basicsize of the base of that name; 0 when there is none. */
+static uint64_t base_size(struct py *py, const struct py_type *type, const char *name)
+{
+	cs_addr at = type->addr;
+
+	for (int i = 0; at && i < BASES_MAX; i++) {
+		const char *have = py_tp_name(py, at);
+
+		if (have && !strcmp(have, name))
+			return py_word(py, at + py_off(&py->layout, PY_TP_BASICSIZE));
+		at = py_word(py, at + py_off(&py->layout, PY_TP_BASE));
+	}
+	return 0;
+}
 
 static bool reaches(const struct py_obj *o, uint64_t off)
 {
@@ -78,6 +95,42 @@ void py_struct_claim(struct py *py, const struct py_obj *o)
 {
 	if (reaches(o, STRUCT_CODES))
 		py_claim(py, o, cs_le64(o->p + STRUCT_CODES));
+}
+
+/* Bytes of one element: descr->elsize moved between numpy 1 (int at 32, then
+ * alignment) and 2 (64-bit flags at 32, elsize at 40). */
+static uint64_t element_size(struct py *py, cs_addr descr)
+{
+	const unsigned char *p = descr ? cs_mem_view(py->mem, descr, DESCR_LEN) : NULL;
+
+	if (!p)
+		return 0;
+	return cs_le32(p + DESCR_ALIGNMENT_1) ? cs_le32(p + DESCR_ELSIZE_1) : cs_le64(p + DESCR_ELSIZE_2);
+}
+
+/* array_sizeof (numpy/core/src/multiarray/methods.c): before mem_handler came
+ * (1.22) a subclass' own members did not count. */
+uint64_t py_ndarray_sizeof(struct py *py, const struct py_obj *o)
+{
+	uint64_t size = (uint64_t)o->type->basicsize, ndim, data;
+	const unsigned char *dims;
+
+	if (!reaches(o, ARRAY_FLAGS))
+		return size;
+	if (base_size(py, o->type, "numpy.ndarray") == ARRAY_LEN_OLD)
+		size = ARRAY_LEN_OLD;
+	ndim = cs_le32(o->p + ARRAY_NDIM);
+	if (ndim > ARRAY_NDIM_MAX)
+		return size;
+	dims = cs_mem_view(py->mem, cs_le64(o->p + ARRAY_DIMS), ndim * 8);
+	if (cs_le32(o->p + ARRAY_FLAGS) & ARRAY_OWNDATA && (dims || !ndim)) {
+		data = element_size(py, cs_le64(o->p + ARRAY_DESCR));
+		for (uint64_t i = 0; i < ndim; i++)
+			if (!cs_mul(data, cs_le64(dims + i * 8), &data))
+				return size;
+		size += data;
+	}
+	return size + ndim * 16;
 }
 
 /* An array that owns its data is the data's only owner; a view is not. */

@@ -19,8 +19,6 @@ uint64_t py_list_sizeof(struct py *py, const struct py_obj *o);
 void py_list_claim(struct py *py, const struct py_obj *o);
 uint64_t py_dict_sizeof(struct py *py, const struct py_obj *o);
 void py_dict_claim(struct py *py, const struct py_obj *o);
-uint64_t py_stgdict_sizeof(struct py *py, const struct py_obj *o);
-void py_stgdict_claim(struct py *py, const struct py_obj *o);
 uint64_t py_odict_sizeof(struct py *py, const struct py_obj *o);
 void py_odict_claim(struct py *py, const struct py_obj *o);
 uint64_t py_set_sizeof(struct py *py, const struct py_obj *o);
@@ -41,6 +39,12 @@ uint64_t py_heaptype_sizeof(struct py *py, const struct py_obj *o);
 void py_heaptype_claim(struct py *py, const struct py_obj *o);
 void py_module_claim(struct py *py, const struct py_obj *o);
 
+/* py_ctypes.c */
+uint64_t py_stgdict_sizeof(struct py *py, const struct py_obj *o);
+void py_stgdict_claim(struct py *py, const struct py_obj *o);
+uint64_t py_ctype_sizeof(struct py *py, const struct py_obj *o);
+void py_ctype_claim(struct py *py, const struct py_obj *o);
+
 /* py_extension.c: io, locks, struct, numpy, ElementTree */
 uint64_t py_buffered_sizeof(struct py *py, const struct py_obj *o);
 void py_buffered_claim(struct py *py, const struct py_obj *o);
@@ -48,6 +52,7 @@ uint64_t py_bytesio_sizeof(struct py *py, const struct py_obj *o);
 void py_first_pointer_claim(struct py *py, const struct py_obj *o);
 uint64_t py_struct_sizeof(struct py *py, const struct py_obj *o);
 void py_struct_claim(struct py *py, const struct py_obj *o);
+uint64_t py_ndarray_sizeof(struct py *py, const struct py_obj *o);
 void py_ndarray_claim(struct py *py, const struct py_obj *o);
 uint64_t py_element_sizeof(struct py *py, const struct py_obj *o);
 void py_element_claim(struct py *py, const struct py_obj *o);

@@ -22,6 +22,7 @@ static const struct py_family families[] = {
 	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, items_leaf, true },
 	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, items_leaf, true },
 	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, NULL, false },
+	{ "_ctypes.CType_Type", 0, items_need, py_ctype_sizeof, py_ctype_claim, NULL, true },
 	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, NULL, true },
 	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, NULL, false },
 	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, NULL, false },
@@ -46,7 +47,7 @@ static const struct py_family families[] = {
 	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
 	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
 	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
-	{ "numpy.ndarray", 0, NULL, NULL, py_ndarray_claim, NULL, false },
+	{ "numpy.ndarray", 0, NULL, py_ndarray_sizeof, py_ndarray_claim, NULL, false },
 	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, NULL, false },
 	{ "object", 0, NULL, NULL, NULL, NULL, false },
 };
