@@ -57,7 +57,9 @@ void cs_image_read_auxv(struct cs_image *image, const unsigned char *auxv, size_
 			image->at_base = value;
 		else if (tag == AT_SYSINFO_EHDR)
 			image->at_sysinfo_ehdr = value;
-		else if (tag == AT_EXECFN || (tag == AT_RANDOM && !image->at_stack))
+		else if (tag == AT_EXECFN)
+			image->at_execfn = image->at_stack = value;
+		else if (tag == AT_RANDOM && !image->at_stack)
 			image->at_stack = value;
 		else if (tag == AT_PAGESZ && value >= PAGE_MIN && value <= PAGE_MAX &&
 			 !(value & (value - 1)))

@@ -87,7 +87,8 @@ struct cs_image {
 	const char *exe_path;	/* NULL when unknown */
 	uint64_t page_size;
 	cs_addr at_phdr, at_entry, at_base, at_sysinfo_ehdr; /* auxv, 0 when unknown */
-	cs_addr at_stack; /* an address on the first stack, 0 when unknown */
+	cs_addr at_stack, at_execfn; /* on the first stack, 0 when unknown */
+	bool has_paths; /* mappings know their files (NT_FILE, or live) */
 	bool is_live;
 	struct cs_arena strings;
 };

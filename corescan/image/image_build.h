@@ -30,6 +30,19 @@ cs_status cs_image_settle(struct cs_image *image, struct cs_error *err);
 /* Group mappings to modules; find and open files (image_module.c). */
 cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err);
 
+/* What the dynamic loader knew, as far as its list can be followed
+ * (image_loader.c). Bounded; an endless list ends. Free with cs_vec_free. */
+struct cs_loader_name {
+	uint64_t bias;
+	const char *path; /* absolute; lives as long as the image */
+};
+struct cs_loader_names {
+	struct cs_loader_name *items;
+	size_t count, cap;
+};
+cs_status cs_image_loader_names(struct cs_image *image, struct cs_loader_names *out,
+				struct cs_error *err);
+
 /* Open the file of a module whose build id (if any) is known (image_file.c).
  * is_same says whether a file without comparable build id can be the one. */
 struct cs_module_match {

@@ -178,13 +178,14 @@ static cs_status fill_holes(struct cs_mem *mem, struct cs_mem *add, struct cs_ra
 }
 
 /* Was this piece of the file still mapped, and not writable, when we looked? */
-static bool may_show(const struct cs_module *module, const struct cs_mapping *m)
+static bool may_show(const struct cs_image *image, const struct cs_module *module,
+		     const struct cs_mapping *m)
 {
 	if (!m)
 		return true; /* gcore leaves out what it does not dump */
 	if (m->prot & CS_PROT_W)
 		return false;
-	return m->path ? !strcmp(m->path, module->path) : !*module->path;
+	return m->path ? !strcmp(m->path, module->path) : !image->has_paths;
 }
 
 /* The first mapping that ends above addr, or one past the last. */
@@ -219,7 +220,7 @@ static cs_status underlay_load(struct cs_image *image, struct cs_mem *add,
 		cs_addr edge = m == all_end ? end : inside ? cs_range_end(m->range) : m->range.start;
 		cs_addr stop = edge < end ? edge : end;
 
-		if (may_show(module, inside ? m : NULL))
+		if (may_show(image, module, inside ? m : NULL))
 			st = fill_holes(image->mem, add, (struct cs_range){ at, stop - at },
 					data + (at - start), err);
 		at = stop;

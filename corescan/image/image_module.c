@@ -24,9 +24,10 @@ struct header { /* of one module, from memory or from the file */
 
 struct candidate { /* what a file is compared with */
 	struct cs_image *image;
-	const char *path;
+	const char *path; /* as the mappings know it */
 	cs_addr start;
 	const struct header *header;
+	const struct cs_loader_names *names;
 };
 
 static uint64_t bias_of(const struct cs_image *image, const struct header *h, cs_addr start)
@@ -298,6 +299,15 @@ static void settle_module(const struct candidate *c, const struct header *h,
 		module->file = CS_FILE_MATCHED;
 }
 
+/* Without paths of mappings: what the loader called it. */
+static const char *loader_path(const struct candidate *c, const struct header *h)
+{
+	for (size_t i = 0; h->count && i < c->names->count; i++)
+		if (c->names->items[i].bias == bias_of(c->image, h, c->start))
+			return c->names->items[i].path;
+	return "";
+}
+
 /* Fill *module for what begins at c->start; CS_NOTFOUND: no module does. */
 static cs_status make_module(struct candidate *c, struct cs_module *module, struct cs_error *err)
 {
@@ -310,7 +320,7 @@ static cs_status make_module(struct candidate *c, struct cs_module *module, stru
 	if (h.count && !layout_fits(c, &h))
 		return CS_NOTFOUND; /* mapped as data */
 	c->header = &h;
-	module->path = c->path ? c->path : "";
+	module->path = c->path ? c->path : loader_path(c, &h);
 	module->range = h.count ? extent(c, &h) : run_of_mappings(c);
 	module->is_exe = is_exe(c, module->range);
 	if (h.count)
@@ -341,25 +351,30 @@ static void own_mappings(struct cs_image *image, uint32_t nr, size_t first)
 		/* an anonymous mapping may begin as .bss and go on as something else */
 		if (m->path || cs_range_has(module->range, m->range.start, m->range.len))
 			m->module = nr;
+		/* nobody else told that these are pages of a file */
+		if (m->module == nr && !image->has_paths && !(m->prot & CS_PROT_W) && *module->path) {
+			m->kind = CS_MAPPING_FILE;
+			m->path = module->path;
+		}
 	}
 	if (module->is_exe && *module->path)
 		image->exe_path = module->path;
 }
 
-cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err)
+static cs_status find_all(struct cs_image *image, const struct cs_loader_names *names,
+			  struct cs_error *err)
 {
-	bool named = false;
 	cs_addr done = 0;
 
-	for (size_t i = 0; i < image->mappings.count; i++)
-		named |= image->mappings.items[i].path && *image->mappings.items[i].path == '/';
 	for (size_t i = 0; i < image->mappings.count; i++) {
 		const struct cs_mapping *m = &image->mappings.items[i];
-		struct candidate c = { .image = image, .path = m->path, .start = m->range.start };
+		struct candidate c = {
+			.image = image, .path = m->path, .start = m->range.start, .names = names,
+		};
 		struct cs_module module = { .file = CS_FILE_MISSING };
 
 		if (m->range.start < done || m->kind == CS_MAPPING_KERNEL || m->file_off ||
-		    (named && !m->path))
+		    (image->has_paths && !m->path))
 			continue;
 
 		cs_status st = make_module(&c, &module, err);
@@ -376,4 +391,20 @@ cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err)
 		own_mappings(image, (uint32_t)image->modules.count - 1, i);
 	}
 	return CS_OK;
+}
+
+cs_status cs_image_find_modules(struct cs_image *image, struct cs_error *err)
+{
+	struct cs_loader_names names = { .items = NULL };
+	cs_status st = CS_OK;
+
+	for (size_t i = 0; i < image->mappings.count && !image->has_paths; i++)
+		image->has_paths = image->mappings.items[i].path &&
+				   *image->mappings.items[i].path == '/';
+	if (!image->has_paths)
+		st = cs_image_loader_names(image, &names, err);
+	if (!st)
+		st = find_all(image, &names, err);
+	cs_vec_free(&names);
+	return st;
 }
