@@ -31,7 +31,7 @@ static uint64_t down(uint64_t v)
 	return cs_align_down(v, PAGE);
 }
 
-enum { WITH_HEADER = 1, WITH_FILES = 2, AS_DATA = 4 };
+enum { WITH_HEADER = 1, WITH_FILES = 2, AS_DATA = 4, NO_DATA = 8, NO_DATA_PHDR = 16 };
 
 /* Map the file at base as the loader would (or as one piece of data), under
  * that name; the header page gets `patch` written over its build id. */
@@ -61,7 +61,9 @@ static void map_self(struct forge *f, cs_addr base, const char *path, int how, c
 		files[count++] = (struct forge_file){ start, end, down(l[i].off) / PAGE, path };
 		if (!i && how & WITH_HEADER)
 			forge_load_bytes(f, start, l[i].flags & 7, page, PAGE, end - start);
-		else if (dumped)
+		else if (dumped && how & NO_DATA_PHDR)
+			; /* as gcore leaves out what it does not dump */
+		else if (dumped && !(how & NO_DATA))
 			forge_load_bytes(f, start, l[i].flags & 7, bytes + down(l[i].off),
 					 l[i].off + l[i].filesz - down(l[i].off), end - start);
 		else
@@ -163,6 +165,23 @@ TEST(a_file_with_the_same_build_id_lends_its_pages)
 	assert_int_equal(marker, 0x1234567);
 	assert_int_equal(cs_module_symbol(image->modules.items, image, "no_such_thing", &addr, NULL),
 			 CS_NOTFOUND);
+}
+
+TEST(a_writable_page_that_was_not_dumped_is_absent)
+{
+	static const int ways[] = { NO_DATA, NO_DATA_PHDR };
+
+	for (size_t i = 0; i < 2; i++) {
+		struct forge f = { .loads = { NULL, 0, 0 } };
+		struct cs_range data;
+
+		map_self(&f, BASE, self, WITH_HEADER | WITH_FILES | ways[i], NULL);
+		take(&f, NULL);
+		assert_int_equal(cs_module_section(only_module(CS_FILE_MATCHED), ".data", &data), CS_OK);
+		assert_null(cs_mem_view(image->mem, data.start, 1));
+		drop(NULL);
+		start(NULL);
+	}
 }
 
 TEST(a_module_reaches_to_the_end_of_its_bss)
@@ -423,6 +442,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, start, drop)
 	const struct CMUnitTest tests[] = {
 		CASE(a_file_with_the_same_build_id_lends_its_pages),
+		CASE(a_writable_page_that_was_not_dumped_is_absent),
 		CASE(a_module_reaches_to_the_end_of_its_bss),
 		CASE(another_build_is_refused),
 		CASE(a_file_that_is_gone_is_missing),
