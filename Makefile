@@ -22,7 +22,7 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wswitch-enum \
 CPPFLAGS += -D_GNU_SOURCE -DCS_VERSION='"$(VERSION)"' -Iinclude -Icorescan
 LANGUAGE := -std=gnu11 -g $(WARN) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
-LDLIBS   += -ldw -lelf
+LDLIBS   += -ldw -lelf -lpthread
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
 	    corescan/glibc/*.c corescan/cpython/*.c corescan/report/*.c corescan/scan/*.c)
@@ -76,7 +76,7 @@ $(B)/tests/support.a: $(SUPPORT_OBJ)
 $(TEST_PROGRAM): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
 	$(call SAY,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -o $@
 
 # What is looked at is never sanitized: its heap would not be glibc's.
 $(VICTIM): $(B)/%: %.c
