@@ -22,14 +22,14 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wswitch-enum \
 CPPFLAGS += -D_GNU_SOURCE -DCS_VERSION='"$(VERSION)"' -Iinclude -Icorescan
 LANGUAGE := -std=gnu11 -g $(WARN) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
-LDLIBS   += -ldw -lelf
+LDLIBS   += -ldw -lelf -lpthread
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
 	    corescan/glibc/*.c corescan/cpython/*.c corescan/report/*.c corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
-DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d)
+DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d) $(TOOL:=.d)
 
 all: $(B)/corescan $(B)/libcorescan.so.0
 
@@ -55,17 +55,18 @@ $(B)/libcorescan.so.0: $(LIB_OBJ)
 	$(call SAY,LD,$@)
 	$(Q)$(CC) $(SAN) $(LDFLAGS) -shared -Wl,-soname,libcorescan.so.0 $^ $(LDLIBS) -o $@
 
-# ---- tests: a program of its own from each tests/**/test_*.c; an archive, so that each
-# holds only what it tests.
+# ---- tests: a program of its own from each tests/**/test_*.c, and from each tool_*.c that
+# tests call; linked with archives, so that each holds only what it needs.
 SUPPORT_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c)
+TOOL_SRC     := $(wildcard tests/real/tool_*.c)
 TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
-VICTIM       := $(patsubst %.c,$(B)/%,$(wildcard tests/real/victim_*.c))
+TOOL         := $(TOOL_SRC:%.c=$(B)/%)
 TEST_SCRIPT  := $(wildcard tests/cli/*.sh tests/real/test_*.py)
 TESTS        ?= %
 TEST_CPPFLAGS := -Itests/support -I$(B)
 
-$(SUPPORT_OBJ) $(TEST_PROGRAM): CPPFLAGS += $(TEST_CPPFLAGS)
+$(SUPPORT_OBJ) $(TEST_PROGRAM) $(TOOL): CPPFLAGS += $(TEST_CPPFLAGS)
 
 $(B)/libcorescan.a: $(LIB_OBJ)
 	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
@@ -73,15 +74,10 @@ $(B)/libcorescan.a: $(LIB_OBJ)
 $(B)/tests/support.a: $(SUPPORT_OBJ)
 	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 
-$(TEST_PROGRAM): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
+$(TEST_PROGRAM) $(TOOL): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
 	$(call SAY,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
-
-# What is looked at is never sanitized: its heap would not be glibc's.
-$(VICTIM): $(B)/%: %.c
-	@mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -g -O1 -Wall $< -lpthread -ldl -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -o $@
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(origin SAN),file)
@@ -95,7 +91,7 @@ endif
 check:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
-check-run: all $(TEST_PROGRAM) $(VICTIM)
+check-run: all $(TEST_PROGRAM) $(TOOL)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \
 		scripts/check-floors.sh $(if $(CLANG),clang-warnings) \
 		$(filter $(B)/$(TESTS),$(TEST_PROGRAM)) $(filter $(TESTS),$(TEST_SCRIPT))
@@ -103,7 +99,7 @@ check-run: all $(TEST_PROGRAM) $(VICTIM)
 # The other compiler's warnings, compiled and thrown away; run-tests calls this.
 clang-warnings:
 	@$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) $(LANGUAGE) -Werror -fsyntax-only \
-		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(wildcard tests/support/*.c)
+		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(TOOL_SRC) $(wildcard tests/support/*.c)
 
 bench: all
 	tests/bench/run $(B)/corescan

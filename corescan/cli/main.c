@@ -200,8 +200,7 @@ static bool is_same_file(const char *a, const char *b)
 
 static int run(struct cs_cli *cli)
 {
-	struct cs_progress progress = { .is_shown = !cli->is_quiet && isatty(STDERR_FILENO),
-					.is_verbose = cli->is_verbose };
+	struct cs_progress progress;
 	struct answers *answers = calloc(1, sizeof(*answers));
 	struct cs_scan *scan = NULL;
 	struct cs_error err = { 0 };
@@ -214,6 +213,7 @@ static int run(struct cs_cli *cli)
 	cli->report.target = words_again(cli, again, sizeof(again));
 	cli->scan.progress = cs_progress_step;
 	cli->scan.progress_ctx = &progress;
+	cs_progress_begin(&progress, !cli->is_quiet && isatty(STDERR_FILENO), cli->is_verbose);
 
 	cs_status st = cs_scan_open(cli->target, &cli->scan, &scan, &err);
 

@@ -58,7 +58,7 @@ void py_debug_offsets_apply(struct py *py)
 			continue;
 		if (l->off[f] != (int32_t)value) {
 			if (!l->disagreements++)
-				l->disagreed_field = f;
+				l->disagreed_field = (int)f;
 			l->off[f] = (int32_t)value;
 		}
 		if (l->source[f] != PY_FROM_DWARF)

@@ -380,6 +380,18 @@ static void write_left_out(const struct grid *g, FILE *out)
 	cs_look_paint(out, g->look, CS_PAINT_NONE);
 }
 
+static void write_total(const struct grid *g, FILE *out)
+{
+	struct cs_cell cells[CS_COLUMNS_MAX];
+	struct pen pen = { out, 0 };
+
+	sum_cells(g, "total", g->table->total, cells);
+	cs_look_paint(out, g->look, CS_PAINT_TITLE);
+	write_cells(g, &pen, cells);
+	cs_look_paint(out, g->look, CS_PAINT_NONE);
+	putc('\n', out);
+}
+
 static void write_row(const struct grid *g, FILE *out, const struct cs_cell *cells, uint64_t most)
 {
 	size_t bar = cs_table_flagged(g->table, CS_COL_BAR);
@@ -424,7 +436,6 @@ void cs_layout_write(FILE *out, const struct cs_table *table, const struct cs_la
 		     const struct cs_look *look)
 {
 	struct grid g = { .table = table, .layout = layout, .look = look };
-	struct cs_cell cells[CS_COLUMNS_MAX];
 	unsigned hidden = CS_COL_BELOW | (layout->is_brief ? CS_COL_DETAIL : 0);
 	uint64_t most = bar_most(table);
 
@@ -443,11 +454,7 @@ void cs_layout_write(FILE *out, const struct cs_table *table, const struct cs_la
 		fputs("  none\n", out);
 	if (!table->ends_in_last)
 		write_more(&g, out, most);
-	if (has_total(&g)) {
-		sum_cells(&g, "total", table->total, cells);
-		cs_look_paint(out, look, CS_PAINT_TITLE);
-		write_row(&g, out, cells, 0);
-		cs_look_paint(out, look, CS_PAINT_NONE);
-	}
+	if (has_total(&g))
+		write_total(&g, out);
 	write_left_out(&g, out);
 }

@@ -190,7 +190,7 @@ static cs_status build_object(const struct cs_view_source *source, struct cs_tab
 }
 
 static const struct cs_column doctor_columns[] = {
-	{ "what", NULL, CS_CELL_TEXT, 0 },
+	{ "what", NULL, CS_CELL_TEXT, CS_COL_WRAP },
 	{ "value", NULL, CS_CELL_TEXT, CS_COL_WRAP },
 	{ "found_by", "found by", CS_CELL_TEXT, CS_COL_WRAP },
 	{ "proof", NULL, CS_CELL_TEXT, CS_COL_BELOW },

@@ -13,12 +13,10 @@ try() {
 	code=$?
 	[ $code -le 1 ] || echo "$*: exit $code, $(cat err)"
 }
-for option in --summary --by-type --by-size --arenas "--object 0x1000" --doctor --json "--format text" \
-	"--format json" "--summary --format csv" "--top 0" "--top=3" "--sort bytes" "--min 1k" "--type x*" \
-	--no-values "-o file" "--output=file" "--exe /bin/sleep" "--sysroot /" "--debug-dir /usr/lib/debug" \
-	--allow-swap-in -q --quiet -v --verbose "-- "; do
-	try $option
-done
+try --summary --by-type --by-size --arenas --object 0x1000 --doctor
+try --format text --top=3 --sort bytes --min 1k --type 'x*' -v
+try --format json --no-values --exe /bin/sleep --sysroot / --debug-dir /usr/lib/debug --verbose
+try --json --top 0 --allow-swap-in --output=file --
 try --summary --format csv
 [ "$(head -n 1 out)" = category,bytes,percent,blocks ] || echo "csv begins with $(head -n 1 out)"
 try --summary --json -o file
@@ -29,7 +27,9 @@ try --summary --format csv --top 2
 try --by-size --arenas --summary
 awk 'length($0) > 80 { print "too long when piped: " $0 }' out
 grep -n -E '^(BLOCK SIZE|ARENAS|WHERE)' out | sed 's/ .*//'
-try --quiet
+try --quiet -o /dev/null
 [ -s err ] && echo "--quiet said $(cat err)"
+try -q --by-size
+[ -s err ] && echo "-q said $(cat err)"
 ls | grep -v -E '^(core\.[0-9]*|out|err|file|gcore\.log)$' 
 exit 0
