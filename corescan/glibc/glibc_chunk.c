@@ -8,7 +8,13 @@
 #include "glibc/glibc_chunk.h"
 #include "glibc/glibc_tcache.h"
 
-enum { RESYNC = 2, FOREIGN = 16, GRANULE = 16 };
+enum {
+	RESYNC = 2,
+	FOREIGN = 16,
+	GRANULE = 16,
+	TCACHE_LEAST = 0x250, /* chunk sizes a tcache can have, any generation */
+	TCACHE_SPREAD = 0x320 - TCACHE_LEAST
+};
 
 struct walk {
 	struct cs_glibc *g;
@@ -299,7 +305,7 @@ static void run_chunks(struct walk *w, struct header *h)
 			state = CS_BLOCK_USED;
 			used.count++;
 			used.bytes += size;
-			if (size - 0x250 <= 0xc0 && glibc_tcache_of(layout, size))
+			if (size - TCACHE_LEAST <= TCACHE_SPREAD && glibc_tcache_of(layout, size))
 				glibc_tcache_candidate(w->g, w->arena, w->run_start + off, size);
 		} else {
 			if (cs_le64(next) != size || !(word & GLIBC_P) || word & GLIBC_A)
