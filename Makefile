@@ -29,7 +29,7 @@ LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c cor
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
-DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d)
+DEPS      = $(LIB_OBJ:.o=.d) $(CLI_OBJ:.o=.d) $(SUPPORT_OBJ:.o=.d) $(TEST_PROGRAM:=.d) $(TOOL:=.d)
 
 all: $(B)/corescan $(B)/libcorescan.so.0
 
@@ -61,6 +61,7 @@ SUPPORT_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/support/*.c))
 TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c)
 TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
 VICTIM       := $(patsubst %.c,$(B)/%,$(wildcard tests/real/victim_*.c))
+TOOL         := $(patsubst %.c,$(B)/%,$(wildcard tests/real/tool_*.c))
 TEST_SCRIPT  := $(wildcard tests/cli/*.sh tests/real/test_*.py)
 TESTS        ?= %
 TEST_CPPFLAGS := -Itests/support -I$(B)
@@ -77,6 +78,12 @@ $(TEST_PROGRAM): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
 	$(call SAY,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+
+# What a test script asks when the program's views do not say enough.
+$(TOOL): $(B)/%: %.c $(B)/libcorescan.a
+	@mkdir -p $(@D)
+	$(call SAY,CC,$<)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a $(LDLIBS) -o $@
 
 # What is looked at is never sanitized: its heap would not be glibc's.
 $(VICTIM): $(B)/%: %.c
@@ -95,7 +102,7 @@ endif
 check:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
-check-run: all $(TEST_PROGRAM) $(VICTIM)
+check-run: all $(TEST_PROGRAM) $(VICTIM) $(TOOL)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \
 		scripts/check-floors.sh $(if $(CLANG),clang-warnings) \
 		$(filter $(B)/$(TESTS),$(TEST_PROGRAM)) $(filter $(TESTS),$(TEST_SCRIPT))
@@ -103,7 +110,7 @@ check-run: all $(TEST_PROGRAM) $(VICTIM)
 # The other compiler's warnings, compiled and thrown away; run-tests calls this.
 clang-warnings:
 	@$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) $(LANGUAGE) -Werror -fsyntax-only \
-		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(wildcard tests/support/*.c)
+		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(wildcard tests/support/*.c tests/real/tool_*.c)
 
 bench: all
 	tests/bench/run $(B)/corescan
