@@ -12,6 +12,7 @@ enum {
 	RESYNC = 2,
 	FOREIGN = 16,
 	GRANULE = 16,
+	AHEAD = 2048, /* bytes; how far in front of the walk memory is asked for */
 	TCACHE_LEAST = 0x250, /* chunk sizes a tcache can have, any generation */
 	TCACHE_SPREAD = 0x320 - TCACHE_LEAST
 };
@@ -293,6 +294,9 @@ static void run_chunks(struct walk *w, struct header *h)
 			break;
 
 		const unsigned char *next = run + off + size;
+
+		__builtin_prefetch(next + AHEAD); /* a fifth of the time on small chunks */
+
 		uint64_t next_word = cs_le64(next + 8), next_size = next_word & ~(uint64_t)15;
 		unsigned state;
 
