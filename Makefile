@@ -62,6 +62,7 @@ TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real
 TOOL_SRC     := $(wildcard tests/real/tool_*.c)
 TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
 TOOL         := $(TOOL_SRC:%.c=$(B)/%)
+VICTIM       := $(patsubst %.c,$(B)/%,$(wildcard tests/real/victim_*.c))
 TEST_SCRIPT  := $(wildcard tests/cli/*.sh tests/real/test_*.py)
 TESTS        ?= %
 TEST_CPPFLAGS := -Itests/support -I$(B)
@@ -77,7 +78,12 @@ $(B)/tests/support.a: $(SUPPORT_OBJ)
 $(TEST_PROGRAM) $(TOOL): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
 	$(call SAY,CC,$<)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+
+# What is looked at is never sanitized: its heap would not be glibc's.
+$(VICTIM): $(B)/%: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -D_GNU_SOURCE -std=gnu11 -g -O1 -Wall $< -lpthread -ldl -o $@
 
 SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(origin SAN),file)
@@ -91,7 +97,7 @@ endif
 check:
 	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
-check-run: all $(TEST_PROGRAM) $(TOOL)
+check-run: all $(TEST_PROGRAM) $(VICTIM) $(TOOL)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \
 		scripts/check-floors.sh $(if $(CLANG),clang-warnings) \
 		$(filter $(B)/$(TESTS),$(TEST_PROGRAM)) $(filter $(TESTS),$(TEST_SCRIPT))

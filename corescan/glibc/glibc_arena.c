@@ -235,6 +235,7 @@ static cs_status load_main(struct cs_glibc *g, uint32_t arena_nr, struct cs_erro
 		return CS_OK;
 	}
 	piece.first = cs_align_up(base, 16);
+	a->overhead.bytes += piece.first - base;
 	piece.range = (struct cs_range){ piece.first, cs_align_down(end - piece.first, 16) };
 	if (cs_range_has(piece.range, a->top, GLIBC_HEADER))
 		piece.top = a->top;

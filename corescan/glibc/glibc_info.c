@@ -42,6 +42,19 @@ void glibc_tell_abort(struct cs_glibc *g)
 	}
 }
 
+/* Does malloc_info() leave top out? Where no version text is at hand, the
+ * structures tell all but 2.30 from the rest. */
+static bool is_old_info(const struct cs_glibc *g, const struct glibc_libc *libc)
+{
+	if (libc->minor)
+		return libc->minor < TOP_IN_INFO_FROM;
+	for (size_t i = 0; i < g->tcaches.count; i++)
+		if (&g->libcs.items[g->tcaches.items[i].libc] == libc &&
+		    g->tcaches.items[i].layout->count_size == 1)
+			return true;
+	return libc->layout->fastbins == 8;
+}
+
 static void add_mallinfo(struct cs_glibc *g, const struct glibc_libc *libc,
 			 const struct glibc_arena *a)
 {
@@ -49,7 +62,7 @@ static void add_mallinfo(struct cs_glibc *g, const struct glibc_libc *libc,
 	bool has_top = a->system_mem != 0;
 	uint64_t top = has_top ? a->top_size : 0;
 	uint64_t free_bytes = top + a->bin.bytes + a->fast.bytes;
-	bool old_info = libc->minor && libc->minor < TOP_IN_INFO_FROM;
+	bool old_info = is_old_info(g, libc);
 
 	m->arena += a->system_mem;
 	m->ordblks += 1 + a->bin.count;

@@ -22,9 +22,9 @@ const struct glibc_par_layout glibc_par_layouts[GLIBC_PAR_LAYOUTS] = {
 };
 
 const struct glibc_tcache_layout glibc_tcache_layouts[GLIBC_TCACHE_LAYOUTS] = {
-	{ "2.42-", 76, 2, 152, 0x300, true },
-	{ "2.30-2.41", 64, 2, 128, 0x290, false },
-	{ "2.26-2.29", 64, 1, 64, 0x250, false },
+	{ "2.42-", 76, 2, 152, 0x300, 32, true }, /* 2.43 asks for 16 more on one of two ways */
+	{ "2.30-2.41", 64, 2, 128, 0x290, 16, false },
+	{ "2.26-2.29", 64, 1, 64, 0x250, 16, false },
 };
 
 enum { ROW_STATE_243 = 0, ROW_STATE_227 = 1, ROW_STATE_223 = 2, ROW_STATE_217 = 3 };
@@ -57,7 +57,7 @@ const struct glibc_tcache_layout *glibc_tcache_of(const struct glibc_state_layou
 	for (unsigned i = 0; i < GLIBC_TCACHE_LAYOUTS; i++) {
 		const struct glibc_tcache_layout *t = &glibc_tcache_layouts[i];
 
-		if (fits[s][i] && (chunk_size == t->chunk || chunk_size == t->chunk + 16u))
+		if (fits[s][i] && chunk_size >= t->chunk && chunk_size <= t->chunk + (uint64_t)t->more)
 			return t;
 	}
 	return NULL;

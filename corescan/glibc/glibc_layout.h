@@ -34,7 +34,7 @@ struct glibc_par_layout {
 struct glibc_tcache_layout {
 	const char *name;
 	uint16_t bins, count_size, entries;
-	uint16_t chunk; /* size of the chunk it lives in; 16 more is possible */
+	uint16_t chunk, more; /* size of the chunk it lives in, and how much bigger it can be */
 	bool counts_left; /* num_slots: how many may still come */
 };
 

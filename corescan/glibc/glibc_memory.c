@@ -96,7 +96,8 @@ static bool ring_closes(struct cs_mem *mem, cs_addr base, const struct glibc_sta
 	return false;
 }
 
-/* 2.17 to 2.22 and 2.23 to 2.26 differ only behind next_free. */
+/* 2.17 to 2.22 and 2.23 to 2.26 differ only behind next_free: a number of threads, or
+ * system_mem, which is never as small. */
 static const struct glibc_state_layout *tell_attached(struct cs_mem *mem, cs_addr base,
 						      const struct glibc_state_layout *layout)
 {
@@ -106,7 +107,7 @@ static const struct glibc_state_layout *tell_attached(struct cs_mem *mem, cs_add
 	if (layout->next != newer->next)
 		return layout;
 	if (cs_mem_u64(mem, base + newer->attached, &attached) && attached < 1 << 16 &&
-	    cs_mem_u64(mem, base + newer->system_mem, &system) && system % 4096 == 0 &&
+	    cs_mem_u64(mem, base + newer->system_mem, &system) &&
 	    cs_mem_u64(mem, base + newer->max_system_mem, &most) && system <= most)
 		return newer;
 	return &glibc_state_layouts[3];

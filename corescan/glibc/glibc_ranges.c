@@ -35,9 +35,11 @@ static bool list_claims(struct cs_glibc *g, struct glibc_ranges *out)
 		if (!cs_vec_push(out, (struct cs_range){ t->sp, end - t->sp }))
 			return false;
 	}
+	/* only what a module really has: mmap likes the holes between its segments */
 	for (size_t i = 0; i < image->modules.count; i++)
-		if (!cs_vec_push(out, image->modules.items[i].range))
-			return false;
+		for (size_t k = 0; k < image->modules.items[i].writable_count; k++)
+			if (!cs_vec_push(out, image->modules.items[i].writable[k]))
+				return false;
 	if (out->count)
 		qsort(out->items, out->count, sizeof(*out->items), by_start);
 	return true;

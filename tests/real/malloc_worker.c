@@ -297,7 +297,7 @@ static void finish(FILE *f, const char *end)
 {
 	static char ready[64];
 	int n = snprintf(ready, sizeof(ready), "ready %d\n", (int)getpid());
-	void *volatile twice = malloc(24); /* volatile: gcc knows what we are up to */
+	void *volatile twice = malloc(2000); /* volatile: gcc knows what we are up to */
 	void *guard = malloc(24);
 
 	if (mode("overflow"))
