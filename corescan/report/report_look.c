@@ -1,6 +1,6 @@
-/* report_look.c - the small half of report_layout.h: colours, cutting, wrapping. */
+#include "report/report_look.h"
+
 #include "report/report_escape.h"
-#include "report/report_layout.h"
 
 #include <string.h>
 
