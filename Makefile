@@ -89,13 +89,15 @@ SANITIZERS := -fsanitize=address,undefined -fno-sanitize-recover=all
 ifeq ($(origin SAN),file)
 CHECK_SAN  := $(SANITIZERS)
 CHECK_B    := build-check
+CHECK_OPT  := -O1
 else
 CHECK_SAN  := $(SAN)
 CHECK_B    := build-check-plain
+CHECK_OPT  := $(OPT)
 endif
 
 check:
-	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT=-O1 SAN='$(CHECK_SAN)' WERROR=-Werror check-run
+	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT='$(CHECK_OPT)' SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
 check-run: all $(TEST_PROGRAM) $(VICTIM) $(TOOL)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \

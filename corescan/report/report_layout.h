@@ -2,7 +2,7 @@
  *
  * Numbers stand right-aligned, texts left. When a table is too wide the widest
  * text column gives way first, then units shrink (48.1 MiB becomes 48.1M), then
- * columns that may be spared go; at the very end everything is cut.
+ * columns go, those that may be spared first, and are named below it. Numbers are never cut.
  *
  * Invariants
  *  - No line is longer than look.width (of at least CS_WIDTH_MIN).
