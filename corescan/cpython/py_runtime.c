@@ -190,8 +190,11 @@ static bool try_candidate(struct py *py, const struct candidate *c, struct cs_er
 
 	if (c->version)
 		first = last = c->version >> 16 & 255;
+	/* Reading DWARF takes long: only where a symbol or the cookie says that
+	 * there is a CPython; a module with DWARF has symbols. */
 	for (unsigned minor = first; minor <= last; minor++)
-		if (try_rows(py, c, minor, true, why) || try_rows(py, c, minor, false, why))
+		if ((c->runtime && try_rows(py, c, minor, true, why)) ||
+		    try_rows(py, c, minor, false, why))
 			return true;
 	return false;
 }
