@@ -70,6 +70,7 @@ struct py {
 	cs_addr last_type; /* the type met last: neighbours are mostly alike */
 	uint32_t last_type_nr;
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
+	uint64_t table_steps; /* how many hash table entries may still be visited */
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
 	cs_addr hunter;	      /* the object that claims it */

@@ -3,7 +3,6 @@
 #include "cpython/py_types.h"
 
 enum {
-	DEBUG_TAIL = 8,	   /* forbidden bytes behind a block of the debug allocator */
 	MALLOC_SLACK = 32, /* a chunk is at most this much bigger than it must be */
 	INLINE_SLACK = 48, /* one value, its order byte rounded up, and malloc's own slack */
 	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
@@ -47,10 +46,11 @@ static uint64_t need_of(struct py *py, const struct py_obj *o)
 }
 
 /* Does the block have the size the allocator gives for what the object needs? */
-static bool size_fits(const struct py *py, const struct py_obj *o, uint64_t need, uint64_t len)
+static bool size_fits(const struct py_obj *o, uint64_t need, uint64_t len)
 {
 	const struct py_type *t = o->type;
-	uint64_t total = need + t->pre + (py->skew ? py->skew + DEBUG_TAIL : 0);
+	uint64_t skew = len - o->room - t->pre; /* debug headers in front of it */
+	uint64_t total = need + t->pre + skew + skew / 2; /* and half as much behind */
 
 	if (!need || total > len)
 		return false;
@@ -65,15 +65,15 @@ static bool size_fits(const struct py *py, const struct py_obj *o, uint64_t need
 
 static bool fits(struct py *py, const struct py_obj *o, uint64_t len)
 {
-	return size_fits(py, o, need_of(py, o), len);
+	return size_fits(o, need_of(py, o), len);
 }
 
 /* Is there, at this distance into the block, a word that is a type of objects
  * that lie at this distance? Fills *out; says nothing of the size yet. */
 static inline bool type_at(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
-			   uint64_t pre, struct py_obj *out)
+			   uint64_t skew, uint64_t pre, struct py_obj *out)
 {
-	uint64_t at = py->skew + pre;
+	uint64_t at = skew + pre;
 	cs_addr type;
 	uint32_t nr;
 
@@ -89,11 +89,25 @@ static inline bool type_at(struct py *py, cs_addr block, const unsigned char *p,
 	return out->room >= out->type->least;
 }
 
+/* How many bytes of debug headers are in front of what CPython was given: none,
+ * one, or two where the raw domain's is followed by the object domain's. */
+static uint64_t skew_of(const struct py *py, const unsigned char *p, uint64_t len)
+{
+	if (!py->skew || len < 2 * py->skew)
+		return py->skew;
+	return p[8] == 'r' && p[py->skew + 9] == 0xfd && p[py->skew + 15] == 0xfd &&
+			       (p[py->skew + 8] == 'o' || p[py->skew + 8] == 'm') ?
+		       2 * py->skew :
+		       py->skew;
+}
+
 bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
 		  struct py_obj *out)
 {
+	uint64_t skew = skew_of(py, p, len);
+
 	for (uint64_t pre = 0; pre <= 32; pre += 16)
-		if (type_at(py, block, p, len, pre, out) && fits(py, out, len))
+		if (type_at(py, block, p, len, skew, pre, out) && fits(py, out, len))
 			return true;
 	return false;
 }
@@ -139,7 +153,7 @@ static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
 	if (!t->is_leaf && (t->flags & PY_FLAG_MANAGED_DICT || !t->family->leaf ||
 			    !t->family->leaf(py, o, &need, &size)))
 		return false;
-	if (!size_fits(py, o, need, len) || !refcnt_lives(py, cs_le64(o->p)))
+	if (!size_fits(o, need, len) || !refcnt_lives(py, cs_le64(o->p)))
 		return false;
 	row->count++;
 	row->bytes += len;
@@ -152,10 +166,11 @@ static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
 static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned char *p,
 				    uint64_t len)
 {
+	uint64_t skew = skew_of(py, p, len);
 	struct py_obj o;
 
 	for (uint64_t pre = 0; pre <= 32; pre += 16) {
-		if (!type_at(py, block, p, len, pre, &o))
+		if (!type_at(py, block, p, len, skew, pre, &o))
 			continue;
 		if (count_leaf(py, &o, len))
 			return CS_BLOCK_OBJECT;

@@ -60,7 +60,9 @@ static bool is_python_class(struct py *py, cs_addr type, uint64_t flags)
 	cs_addr name = py_word(py, type + py_off(l, PY_HT_NAME));
 	cs_addr text = py_word(py, type + py_off(l, PY_TP_NAME));
 
-	return flags & PY_FLAG_HEAPTYPE && text >= name && text - name < 4096;
+	return flags & PY_FLAG_HEAPTYPE && name &&
+	       (text == name + py_off(l, PY_ASCII_SIZE) ||
+		text == py_word(py, name + py_off(l, PY_STR_UTF8)));
 }
 
 const struct py_family *py_family_of_type(struct py *py, cs_addr type)
@@ -122,6 +124,15 @@ uint64_t py_getsizeof(struct py *py, const struct py_obj *o)
 	return size + o->type->pre;
 }
 
+/* With the debug allocator a big block has two headers: pymalloc's debug layer
+ * got it from the raw domain, which has one too. */
+bool py_block_at(struct py *py, cs_addr addr, struct cs_block *out)
+{
+	if (cs_blocks_at(&py->model->blocks, addr - py->skew, out))
+		return true;
+	return py->skew && cs_blocks_at(&py->model->blocks, addr - 2 * py->skew, out);
+}
+
 bool py_claim(struct py *py, const struct py_obj *o, cs_addr addr)
 {
 	struct cs_model *m = py->model;
@@ -135,8 +146,7 @@ bool py_claim(struct py *py, const struct py_obj *o, cs_addr addr)
 			py->hunter = o->addr;
 		return addr != 0;
 	}
-	if (!addr || !cs_blocks_at(&m->blocks, addr - py->skew, &block) ||
-	    block.state != CS_BLOCK_USED)
+	if (!addr || !py_block_at(py, addr, &block) || block.state != CS_BLOCK_USED)
 		return false;
 	cs_block_set(&m->blocks, &block, CS_BLOCK_OWNED);
 	row->bytes += block.len;

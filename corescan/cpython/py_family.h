@@ -47,6 +47,9 @@ uint64_t py_getsizeof(struct py *py, const struct py_obj *o);
 /* tp_basicsize + |ob_size| * tp_itemsize. */
 uint64_t py_default_sizeof(struct py *py, const struct py_obj *o);
 
+/* The block CPython was given at addr, headers of its debug allocator aside. */
+bool py_block_at(struct py *py, cs_addr addr, struct cs_block *out);
+
 /* Mark the block at addr (as its allocator hands it out) as owned by o, when
  * it is a used block nobody owns. 0 and non-blocks are ignored. Returns whether
  * it was claimed now. */

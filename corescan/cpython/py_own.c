@@ -2,6 +2,8 @@
  * (free lists), 3.8 to 3.14. */
 #include "cpython/py_own.h"
 #include "cpython/py_dict.h"
+#include "cpython/py_family.h"
+#include "cpython/py_tables.h"
 
 enum {
 	THREADS_MAX = 1 << 16,
@@ -13,25 +15,19 @@ enum {
 	PAGE = 4096,
 	MALLOC_SLACK = 32,
 	ARENA_BLOCK_HEAD = 32,
-	HASHTABLE_NBUCKETS = 8, HASHTABLE_BUCKETS = 16, HASHTABLE_ENTRY = 32,
-	HASHTABLE_KEY = 16, HASHTABLE_VALUE = 24,
-	/* struct _tracemalloc_runtime_state, 3.12-3.14 */
-	TRACE_FILENAMES = 160, TRACE_TRACEBACKS = 176, TRACE_TRACES = 184, TRACE_DOMAINS = 192,
 };
 
 static bool mark(struct py *py, cs_addr addr, enum cs_block_state state)
 {
 	struct cs_block block;
 
-	if (!addr || !cs_blocks_at(&py->model->blocks, addr - py->skew, &block) ||
-	    block.state != CS_BLOCK_USED)
+	if (!addr || !py_block_at(py, addr, &block) || block.state != CS_BLOCK_USED)
 		return false;
 	cs_block_set(&py->model->blocks, &block, state);
 	return true;
 }
 
-/* Raw-domain blocks have a debug header as well; tolerate either. */
-static void mark_raw(struct py *py, cs_addr addr)
+void py_own_block(struct py *py, cs_addr addr)
 {
 	mark(py, addr, CS_BLOCK_RUNTIME);
 }
@@ -67,9 +63,9 @@ static cs_status own_states(struct py *py, struct cs_error *err)
 		cs_addr interp = py->interps[i];
 		cs_addr thread = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
 
-		mark_raw(py, interp);
+		py_own_block(py, interp);
 		for (int n = 0; !st && thread && n < THREADS_MAX; n++) {
-			mark_raw(py, thread);
+			py_own_block(py, thread);
 			st = own_datastack(py, thread, err);
 			thread = py_word(py, thread + py_off(l, PY_TS_NEXT));
 		}
@@ -90,9 +86,9 @@ static void own_map(struct py *py, cs_addr root)
 
 		if (!q)
 			continue;
-		mark_raw(py, node);
+		py_own_block(py, node);
 		for (uint64_t k = 0; k + 8 <= mid; k += 8)
-			mark_raw(py, cs_le64(q + k));
+			py_own_block(py, cs_le64(q + k));
 	}
 }
 
@@ -106,14 +102,14 @@ static void own_obmalloc(struct py *py)
 
 		if (py_minor(l) >= 13)
 			state = py_word(py, state);
-		mark_raw(py, state);
-		mark_raw(py, py_word(py, state + py_off(l, PY_OBMALLOC_ARENAS)));
+		py_own_block(py, state);
+		py_own_block(py, py_word(py, state + py_off(l, PY_OBMALLOC_ARENAS)));
 		own_map(py, state + py_off(l, PY_OBMALLOC_MAP_ROOT));
 	}
 	if (py_has(l, PY_MAP_TOP_SIZE) && !py_has(l, PY_OBMALLOC_MAP_ROOT) &&
 	    !cs_module_symbol(py->module, py->image, "arena_map_root", &root, NULL))
 		own_map(py, root);
-	mark_raw(py, py->arenas_array);
+	py_own_block(py, py->arenas_array);
 }
 
 /* 3.14+: struct _Py_freelists is pairs {first, count}; word 0 of each entry
@@ -147,61 +143,6 @@ static void cache_floats(struct py *py, cs_addr node)
 	}
 }
 
-/* _Py_hashtable_t of 3.9+ (Python/hashtable.c): entries of 32 bytes hang on
- * buckets; tracemalloc's values are blocks of their own. */
-static void own_hashtable(struct py *py, cs_addr table)
-{
-	uint64_t n = py_word(py, table + HASHTABLE_NBUCKETS);
-	cs_addr buckets = py_word(py, table + HASHTABLE_BUCKETS);
-	uint64_t left = py->mem->present / HASHTABLE_ENTRY;
-
-	if (!table || n > left || !cs_mem_view(py->mem, buckets, n * 8))
-		return;
-	mark_raw(py, table);
-	mark_raw(py, buckets);
-	for (uint64_t i = 0; i < n; i++) {
-		cs_addr entry = py_word(py, buckets + i * 8);
-
-		for (; entry && left; left--) {
-			mark_raw(py, entry);
-			mark_raw(py, py_word(py, entry + HASHTABLE_KEY));
-			mark_raw(py, py_word(py, entry + HASHTABLE_VALUE));
-			entry = py_word(py, entry);
-		}
-	}
-}
-
-/* tracemalloc's tables: in _PyRuntime from 3.12 on, before that static. */
-static void own_tracemalloc(struct py *py)
-{
-	static const char *const names[] = { "tracemalloc_filenames", "tracemalloc_tracebacks",
-					     "tracemalloc_traces", "tracemalloc_domains" };
-	static const uint16_t offsets[] = { TRACE_FILENAMES, TRACE_TRACEBACKS, TRACE_TRACES,
-					    TRACE_DOMAINS };
-	const struct py_layout *l = &py->layout;
-
-	for (int i = 0; i < 4; i++) {
-		cs_addr at;
-
-		if (py_has(l, PY_RT_TRACEMALLOC))
-			at = py->runtime + py_off(l, PY_RT_TRACEMALLOC) + offsets[i];
-		else if (py_minor(l) < 9 || cs_module_symbol(py->module, py->image, names[i], &at, NULL))
-			continue;
-		own_hashtable(py, py_word(py, at));
-	}
-}
-
-static void own_tables(struct py *py)
-{
-	const struct py_layout *l = &py->layout;
-
-	if (py_has(l, PY_RT_STATIC_STRINGS))
-		own_hashtable(py, py_word(py, py->runtime + py_off(l, PY_RT_STATIC_STRINGS)));
-	if (py_has(l, PY_RT_EXTENSIONS))
-		own_hashtable(py, py_word(py, py->runtime + py_off(l, PY_RT_EXTENSIONS)));
-	own_tracemalloc(py);
-}
-
 static void own_freelists(struct py *py)
 {
 	const struct py_layout *l = &py->layout;
@@ -223,7 +164,7 @@ cs_status py_own_runtime(struct py *py, struct cs_error *err)
 	cs_status st = own_states(py, err);
 
 	own_obmalloc(py);
-	own_tables(py);
+	py_tables_own(py);
 	own_freelists(py);
 	return st;
 }
@@ -300,8 +241,8 @@ static void own_map_node(struct py *py, const struct cs_block *node)
 	if (!p || !leaves)
 		return;
 	for (uint64_t i = 0; i + 8 <= mid; i += 8)
-		mark_raw(py, cs_le64(p + i));
-	mark_raw(py, node->addr);
+		py_own_block(py, cs_le64(p + i));
+	py_own_block(py, node->addr);
 }
 
 static void own_malloc_block(struct py *py, const struct cs_block *block)
@@ -311,9 +252,11 @@ static void own_malloc_block(struct py *py, const struct cs_block *block)
 	if (py_has(&py->layout, PY_MAP_MID_SIZE) &&
 	    has_size(block, py_off(&py->layout, PY_MAP_MID_SIZE)))
 		own_map_node(py, block);
-	p = cs_mem_view(py->mem, block->addr, ARENA_BLOCK_HEAD);
-	if (p && is_compiler_arena(block->addr, p, block->len))
-		mark_raw(py, block->addr);
+	py_table_own_block(py, block);
+	/* behind the raw domain's debug header, when there is one */
+	p = block->len > py->skew ? cs_mem_view(py->mem, block->addr + py->skew, ARENA_BLOCK_HEAD) : NULL;
+	if (p && is_compiler_arena(block->addr + py->skew, p, block->len - py->skew))
+		py_own_block(py, block->addr + py->skew);
 }
 
 /* What malloc holds for the interpreter and only its shape tells. */
