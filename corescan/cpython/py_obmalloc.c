@@ -8,7 +8,7 @@
  * Interpreters may share a state: they are told apart by the array's address.
  */
 #include "cpython/py_obmalloc.h"
-#include "cpython/py.h"
+#include "cpython/py_family.h"
 
 #include <stdio.h>
 
@@ -86,7 +86,7 @@ static uint64_t slots_of_block(struct py *py, cs_addr array)
 	struct cs_block block;
 	uint64_t slots = FIRST_ARENAS;
 
-	if (!cs_blocks_at(&py->model->blocks, array, &block) || block.state != CS_BLOCK_USED)
+	if (!py_block_at(py, array, &block) || block.state != CS_BLOCK_USED)
 		return 0;
 
 	uint64_t room = block.len / py_off(&py->layout, PY_ARENA_SIZE);

@@ -71,9 +71,16 @@ static void add_symbols(struct py *py, struct candidates *all)
 		cs_addr version_addr;
 		uint32_t v;
 
-		if (cs_module_symbol(m, py->image, "_PyRuntime", &c.runtime, NULL))
-			continue;
 		c.version = version_of_path(m->path);
+		if (cs_module_symbol(m, py->image, "_PyRuntime", &c.runtime, NULL)) {
+			/* 3.6 had none: recognised, to say that it is not read */
+			if (c.version && c.version < PY_HEX(3, 7) &&
+			    !cs_module_symbol(m, py->image, "PyType_Type", &c.runtime, NULL)) {
+				c.found_by = "symbol PyType_Type";
+				add_candidate(all, c);
+			}
+			continue;
+		}
 		if (!cs_module_symbol(m, py->image, "Py_Version", &version_addr, NULL) &&
 		    cs_mem_u32(py->mem, version_addr, &v))
 			c.version = v;
@@ -83,13 +90,23 @@ static void add_symbols(struct py *py, struct candidates *all)
 	}
 }
 
-/* interpreters.head == interpreters.main, pointing at something that looks
- * like a state: cheap sieve before the proof. */
+/* interpreters.head == interpreters.main, and the interpreter's first thread
+ * state leads back (its third word in every version): a sieve before the proof,
+ * for 3.8 to 3.12; later ones have the cookie. */
 static bool looks_like_head(struct py *py, const unsigned char *p)
 {
+	static const uint64_t threads_head[] = { 8, 16, 72 }; /* 3.8-3.10, 3.11, 3.12 */
 	uint64_t head = cs_le64(p);
 
-	return head && head % 8 == 0 && cs_le64(p + 8) == head && cs_mem_view(py->mem, head, 64);
+	if (!head || head % 8 || cs_le64(p + 8) != head)
+		return false;
+	for (size_t i = 0; i < sizeof(threads_head) / sizeof(threads_head[0]); i++) {
+		cs_addr thread = py_word(py, head + threads_head[i]);
+
+		if (thread && thread % 8 == 0 && py_word(py, thread + 16) == head)
+			return true;
+	}
+	return false;
 }
 
 static void scan_words(struct py *py, struct cs_module *m, struct cs_range r,

@@ -1,9 +1,9 @@
 """A Python worker that tells the truth about its own heap, then waits or dies.
 
-    py_worker.py OUT.json MODE SCALE
+    py_worker.py OUT MODE SCALE
 
-MODE: plain, numpy, tornado, django. Prints "ready" and stays as it is until a
-signal ends it. OUT.json gets what the process itself says: objects per
+MODE: plain, numpy, tornado, django, fork (the child of a threaded process
+tells), subinterpreter. Prints "ready" and stays as it is until a signal ends it. OUT gets, as a literal, what the process itself says: objects per
 tracked type, sizes, a walk over everything reachable, pymalloc's statistics.
 
 The state at death must be the state that was told, so everything is asked
@@ -16,7 +16,6 @@ import decimal
 import gc
 import io
 import itertools
-import json
 import os
 import signal
 import struct
@@ -242,6 +241,31 @@ def django_mode(n):
                          for i in range(50)]
 
 
+def subinterpreter(n):
+    try:
+        import _interpreters as interpreters
+    except ImportError:
+        try:
+            import _xxinterpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+    KEEP["interpreter"] = interpreters.create()
+    run = getattr(interpreters, "run_string", None) or interpreters.exec
+    run(KEEP["interpreter"], "class Inside:\n  def __init__(self, i): self.i = i\n"
+        "import builtins\nbuiltins.kept = [Inside(i) for i in range(%d)]\n" % n)
+    plain(n // 4)
+
+
+def fork_mode(n):
+    """Go on as the child; the parent only waits."""
+    plain(n)
+    threads()
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        os._exit(0)
+
+
 def threads():
     stop = threading.Event()
 
@@ -334,15 +358,17 @@ def tell():
 
 
 def main():
-    {"plain": plain, "numpy": numpy_mode, "tornado": tornado_mode, "django": django_mode}[MODE](SCALE)
-    threads()
+    {"plain": plain, "numpy": numpy_mode, "tornado": tornado_mode, "django": django_mode,
+     "fork": fork_mode, "subinterpreter": subinterpreter}[MODE](SCALE)
+    if MODE != "fork":
+        threads()
     time.sleep(0.2)
     out = os.open(OUT, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     stats = os.open(OUT + ".malloc", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     gc.collect()
     gc.disable()
     for _ in range(3):
-        truth = json.dumps(tell()).encode()
+        truth = repr(tell()).encode()
         os.lseek(out, 0, 0)
         os.ftruncate(out, 0)
         os.write(out, truth)

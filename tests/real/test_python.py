@@ -2,6 +2,7 @@
 
 Every interpreter of this machine, dead by SIGABRT, dead by gcore, and alive.
 """
+import ast
 import json
 import os
 import re
@@ -19,20 +20,23 @@ WAYS = ("abort", "gcore", "live")
 
 
 
-def worker(t, interpreter, mode, way):
+def worker(t, interpreter, mode, way, **more):
     """(what the process said, its pymalloc statistics, the core or pid)."""
-    out = os.path.join(t.dir, "truth.json")
+    out = os.path.join(t.dir, "truth")
     argv = [interpreter.path, os.path.join(HERE, "py_worker.py"), out, mode, SCALE]
     env = dict(os.environ, PYTHONDONTWRITEBYTECODE="1")
     env.pop("PYTHONMALLOC", None)
+    env.update(more)
     if way == "abort":
         target, child = t.core_of(argv, env=env)
     else:
         child = t.start(argv, env=env)
         child.wait_line("ready")
-        target = t.gcore_of(child.pid) if way == "gcore" else str(child.pid)
+        with open(out) as f:
+            pid = ast.literal_eval(f.read())["pid"]       # of the child, when the worker forked
+        target = t.gcore_of(pid) if way == "gcore" else str(pid)
     with open(out) as f:
-        truth = json.load(f)
+        truth = ast.literal_eval(f.read())
     with open(out + ".malloc") as f:
         stats = f.read()
     return truth, stats, target
@@ -146,6 +150,93 @@ def says_what_a_plain_worker_says(t, row):
     if row[0].version >= (3, 15):
         skip("%s is newer than corescan" % row[0].name)
     compare(t, row[0], "plain", row[1])
+
+
+WAYS_TO_ALLOCATE = [("PYTHONMALLOC", "malloc"), ("PYTHONMALLOC", "debug"),
+                    ("PYTHONMALLOC", "malloc_debug"), ("PYTHONTRACEMALLOC", "3"), ("PYTHONDEVMODE", "1")]
+
+
+@check_each([(i, w) for i in FOUND for w in WAYS_TO_ALLOCATE],
+            name=lambda r: "%s-%s" % (r[0].name, r[1][1]))
+def knows_objects_whoever_allocates_them(t, row):
+    truth, stats, target = worker(t, row[0], "plain", "abort", **{row[1][0]: row[1][1]})
+    doc = t.corescan_json([target] + VIEWS)
+    t.equal(doc["anomalies"]["count"], 0, "anomalies %s" % doc["anomalies"]["rows"][:3])
+    unknown, present = check_ledger(t, doc, "abort")
+    t.true(unknown < present * 0.02, "unknown: %d of %d bytes" % (unknown, present))
+    check_types(t, doc, truth)
+    if parse_stats(stats)[0]:       # none where hooks hide pymalloc
+        check_pymalloc(t, doc, stats)
+
+
+@check_each(FOUND, name=lambda i: i.name)
+def knows_the_forked_child_of_a_threaded_worker(t, interpreter):
+    truth, stats, target = worker(t, interpreter, "fork", "gcore")
+    doc = t.corescan_json([target] + VIEWS)
+    t.equal(doc["anomalies"]["count"], 0, "anomalies %s" % doc["anomalies"]["rows"][:3])
+    t.equal(doc["target"]["pid"], truth["pid"], "pid")
+    check_ledger(t, doc, "gcore")
+    check_types(t, doc, truth)
+    check_pymalloc(t, doc, stats)
+
+
+@check_each(FOUND, name=lambda i: i.name)
+def knows_the_objects_of_every_interpreter(t, interpreter):
+    truth, _, target = worker(t, interpreter, "subinterpreter", "abort")
+    doc = t.corescan_json([target] + VIEWS)
+    t.equal(doc["anomalies"]["count"], 0, "anomalies %s" % doc["anomalies"]["rows"][:3])
+    unknown, present = check_ledger(t, doc, "abort")
+    t.true(unknown < present * 0.02, "unknown: %d of %d bytes" % (unknown, present))
+    types = {r["type"]: r["count"] for r in rows(doc, "by-type")}
+    t.equal(types.get("__main__.Inside"), truth["scale"], "objects made in the other interpreter")
+    for name in ("__main__.Order", "__main__.Slotted"):
+        t.equal(types.get(name), truth["tracked"][name], name)
+
+
+def without_symbols(t, interpreter):
+    """A copy of the interpreter whose symbols do not name the runtime."""
+    with open(interpreter.real, "rb") as f:
+        data = f.read()
+    if b"\0_PyRuntime\0" not in data:
+        skip("%s has its runtime in a shared library" % interpreter)
+    for name in (b"_PyRuntime", b"Py_Version"):
+        data = data.replace(b"\0" + name + b"\0", b"\0" + name[:-1] + b"X\0")
+    folder = os.path.join(t.dir, "bin")
+    os.mkdir(folder)
+    path = os.path.join(folder, os.path.basename(interpreter.real))
+    with open(path, "wb") as f:
+        f.write(data)
+    os.chmod(path, 0o755)
+    return path
+
+
+@check_each(FOUND, name=lambda i: i.name)
+def finds_the_runtime_without_symbols(t, interpreter):
+    path = without_symbols(t, interpreter)
+    prefix = subprocess.run([interpreter.path, "-c", "import sys; print(sys.base_prefix)"],
+                            stdout=subprocess.PIPE, timeout=60).stdout.decode().strip()
+    other = type(interpreter)(path, interpreter.version, path)
+    truth, stats, target = worker(t, other, "plain", "abort", PYTHONHOME=prefix)
+    doc = t.corescan_json([target] + VIEWS)
+    found = [r for r in rows(doc, "doctor") if r["what"] == "CPython runtime"]
+    t.true(found and "memory" in found[0]["found_by"], "found by %s" % found)
+    check_ledger(t, doc, "abort")
+    check_types(t, doc, truth)
+    check_pymalloc(t, doc, stats)
+
+
+@check_each([p for p, reason in LEFT_OUT if "too old" in reason], name=os.path.basename)
+def says_what_it_does_not_read_and_keeps_the_rest(t, path):
+    child = t.start([path, "-c", "import sys, time; x = [str(i) for i in range(100000)]; "
+                                 "print('ready'); sys.stdout.flush(); time.sleep(600)"])
+    child.wait_line("ready")
+    code, out, err = t.corescan([t.gcore_of(child.pid), "--summary", "--json"])
+    t.true(code in (0, 1), "exit %d: %s" % (code, err))
+    doc = json.loads(out)
+    t.true("3.8" in str(doc["target"]["python"]), "says which are read: %s" % doc["target"]["python"])
+    ledger = {r["category"]: r["bytes"] for r in rows(doc, "summary")}
+    t.equal(sum(ledger.values()), doc["target"]["bytes"]["present"], "the ledger's sum")
+    t.true(ledger["malloc.untyped"] > 0, "malloc is walked")
 
 
 def has_module(interpreter, name):

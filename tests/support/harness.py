@@ -112,7 +112,7 @@ class Child:
 
     def end(self):
         if self.process.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, signal.SIGKILL)     # its session: what it forked too
             self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
             try:
