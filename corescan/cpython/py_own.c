@@ -225,7 +225,8 @@ static bool has_size(const struct cs_block *block, uint64_t size)
 static void own_map_node(struct py *py, const struct cs_block *node)
 {
 	uint64_t mid = py_off(&py->layout, PY_MAP_MID_SIZE), leaves = 0;
-	const unsigned char *p = cs_mem_view(py->mem, node->addr, mid);
+	cs_addr at = node->addr + py->skew;
+	const unsigned char *p = cs_mem_view(py->mem, at, mid);
 	struct cs_block leaf;
 
 	for (uint64_t i = 0; p && i + 8 <= mid; i += 8) {
@@ -233,7 +234,7 @@ static void own_map_node(struct py *py, const struct cs_block *node)
 
 		if (!to)
 			continue;
-		if (!cs_blocks_at(&py->model->blocks, to, &leaf) ||
+		if (!py_block_at(py, to, &leaf) ||
 		    !has_size(&leaf, py_off(&py->layout, PY_MAP_BOT_SIZE)))
 			return;
 		leaves++;
@@ -242,7 +243,7 @@ static void own_map_node(struct py *py, const struct cs_block *node)
 		return;
 	for (uint64_t i = 0; i + 8 <= mid; i += 8)
 		py_own_block(py, cs_le64(p + i));
-	py_own_block(py, node->addr);
+	py_own_block(py, at);
 }
 
 static void own_malloc_block(struct py *py, const struct cs_block *block)

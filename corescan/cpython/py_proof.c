@@ -74,12 +74,16 @@ static cs_status prove_version(struct py *py, cs_addr sysdict, struct cs_error *
 	return CS_OK;
 }
 
-static void list_interps(struct py *py, cs_addr head)
+/* Every interpreter of the list: its sys.__dict__ is of the proven dict type. A
+ * subinterpreter may have no thread state at the moment. */
+static void list_interps(struct py *py, cs_addr head, cs_addr dict_type)
 {
 	const struct py_layout *l = &py->layout;
 
-	for (py->interp_count = 0; head && py->interp_count < PY_INTERPS_MAX;) {
-		if (prove_states(py, head, NULL))
+	for (py->interp_count = 0; head && head % 8 == 0 && py->interp_count < PY_INTERPS_MAX;) {
+		cs_addr dict = py_word(py, head + py_off(l, PY_IS_SYSDICT));
+
+		if (!dict || py_word(py, dict + py_off(l, PY_OB_TYPE)) != dict_type)
 			break;
 		py->interps[py->interp_count++] = head;
 		head = py_word(py, head + py_off(l, PY_IS_NEXT));
@@ -97,23 +101,39 @@ static unsigned find_skew(struct py *py, cs_addr dict)
 	return p && p[8] == 'o' && !memcmp(p + 9, fence, sizeof(fence)) ? 16 : 0;
 }
 
-cs_status py_proof(struct py *py, struct cs_error *why)
+static cs_status prove_interp(struct py *py, cs_addr interp, struct cs_error *why)
 {
-	const struct py_layout *l = &py->layout;
-	cs_addr interp = py_word(py, py->runtime + py_off(l, PY_RT_INTERPRETERS_HEAD));
 	cs_status st = prove_states(py, interp, why);
+	cs_addr sysdict;
 
 	if (st)
 		return st;
-
-	cs_addr sysdict = py_word(py, interp + py_off(l, PY_IS_SYSDICT));
-
+	sysdict = py_word(py, interp + py_off(&py->layout, PY_IS_SYSDICT));
 	st = prove_types(py, sysdict, why);
 	if (!st)
 		st = prove_version(py, sysdict, why);
-	if (st)
-		return st;
-	list_interps(py, interp);
-	py->skew = find_skew(py, sysdict);
-	return CS_OK;
+	if (!st)
+		py->skew = find_skew(py, sysdict);
+	return st;
+}
+
+cs_status py_proof(struct py *py, struct cs_error *why)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr head = py_word(py, py->runtime + py_off(l, PY_RT_INTERPRETERS_HEAD)), at = head;
+	cs_status st = prove_interp(py, at, why);
+
+	/* The newest comes first, the main one last: one that proves itself will do. */
+	for (int i = 0; st == CS_CORRUPT && at && i < PY_INTERPS_MAX; i++) {
+		at = py_word(py, at + py_off(l, PY_IS_NEXT));
+		if (!at)
+			break;
+		st = prove_interp(py, at, why);
+	}
+	if (!st) {
+		cs_addr sysdict = py_word(py, at + py_off(l, PY_IS_SYSDICT));
+
+		list_interps(py, head, py_word(py, sysdict + py_off(l, PY_OB_TYPE)));
+	}
+	return st;
 }
