@@ -241,6 +241,10 @@ def variant_runs(t, name, end="abort"):
     return worker_argv(t, end, modes, env)
 
 
+def debug_malloc(answer):
+    return any("libc_malloc_debug" in f for f in answer["finding"])
+
+
 def has_debug_malloc(t):
     done = subprocess.run(in_root(["env", "LD_PRELOAD=libc_malloc_debug.so.0", "true"], t.dir),
                           cwd=t.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -251,7 +255,10 @@ def has_debug_malloc(t):
 def agrees_with_the_process(t, name):
     core, _ = t.kernel_core(variant_runs(t, name), env=environment({}))
     # malloc_usable_size() of the checking malloc answers what was asked for
-    compare_all(t, core, exact=not name.startswith("checked"))
+    answer = compare_all(t, core, exact=not name.startswith("checked"))
+    ways = [f.split("|")[1] for f in answer["finding"] if f.startswith("libc|")]
+    t.equal(set(ways), {"relocation"}, "found by")
+    t.equal(len(ways), {"two libcs": 2}.get(name, 2 if debug_malloc(answer) else 1), "libcs found")
 
 
 @check_each(["threads", "foreign sbrk", "blocked brk", "static"])

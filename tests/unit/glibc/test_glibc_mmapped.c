@@ -123,6 +123,7 @@ TEST(the_rule_of_2_43_is_another)
 	header(&f, FORGE_ANON + 0x1000, 0, (0x3000 - 16) | M);
 	header(&f, FORGE_ANON + 0x8000, 0, 0x3000 | M); /* of an older libc: no */
 	assert_int_equal(found(&f, 1, 0x3000), 1);
+	assert_int_equal(f.model.blocks.big.items[0].start, FORGE_ANON + 0x1000);
 	assert_int_equal(f.model.blocks.big.items[0].len, 0x3000);
 	assert_int_equal(f.model.anomaly_count, 0);
 	forge_heap_deinit(&f);
