@@ -24,6 +24,11 @@ static uint64_t chunk_size(const unsigned char *chunk)
 	return cs_le64(chunk + 8) & ~(uint64_t)GLIBC_FLAGS;
 }
 
+static uint64_t fast_size(unsigned nr)
+{
+	return GLIBC_CHUNK_MIN + 16ull * nr;
+}
+
 static const char *broken_list(unsigned bin)
 {
 	if (bin == UNSORTED)
@@ -65,61 +70,131 @@ static bool take_member(struct lists *l, unsigned bin, cs_addr at, cs_addr prev,
 	return true;
 }
 
-/* One bin, forward; where that breaks, backward up to the break. */
-static void walk_bin(struct lists *l, unsigned bin)
-{
-	cs_addr head = l->arena->addr + l->libc->layout->top + GLIBC_BINS_FROM_TOP +
-		       16ull * (bin - 1) - GLIBC_HEADER;
-	uint64_t at, next;
-	cs_addr prev = head;
+/* A list on its way: the member to look at next, and who linked to it. */
+struct cursor {
+	cs_addr head, at, prev;
+	unsigned nr; /* of the bin */
+	bool ended;
+};
 
-	if (!cs_mem_u64(l->g->mem, head + FD, &at) || (!at && l->arena->system_mem == 0))
+static cs_addr bin_head(const struct lists *l, unsigned bin)
+{
+	return l->arena->addr + l->libc->layout->top + GLIBC_BINS_FROM_TOP + 16ull * (bin - 1) -
+	       GLIBC_HEADER;
+}
+
+/* One step forward; false at the end of the list. */
+static bool step_bin(struct lists *l, struct cursor *c)
+{
+	cs_addr next;
+
+	if (c->at == c->head || !take_member(l, c->nr, c->at, c->prev, BK, &next, FD))
+		return false;
+	c->prev = c->at;
+	c->at = next;
+	return true;
+}
+
+/* Where the way forward broke: backward, up to what was seen. */
+static void walk_back(struct lists *l, const struct cursor *c)
+{
+	cs_addr prev = c->head, at, next;
+
+	if (!cs_mem_u64(l->g->mem, c->head + BK, &at))
 		return;
-	for (; at != head; prev = at, at = next)
-		if (!take_member(l, bin, at, prev, BK, &next, FD))
-			break;
-	if (at == head || !cs_mem_u64(l->g->mem, head + BK, &at))
-		return;
-	for (prev = head; at != head && glibc_tile_at(l->g, at, NULL) == GLIBC_PENDING;
-	     prev = at, at = next)
-		if (!take_member(l, bin, at, prev, FD, &next, BK))
+	for (; at != c->head && glibc_tile_at(l->g, at, NULL) == GLIBC_PENDING; prev = at, at = next)
+		if (!take_member(l, c->nr, at, prev, FD, &next, BK))
 			break;
 }
 
-static void walk_fastbin(struct lists *l, unsigned nr)
+static const char *fast_problem(struct lists *l, unsigned nr, cs_addr at, struct glibc_piece **piece)
 {
-	cs_addr head = l->arena->addr + l->libc->layout->fastbins + 8ull * nr;
-	uint64_t at, stored, first = l->arena->fast.count, size = 0;
+	unsigned state = glibc_tile_at(l->g, at, piece);
 
-	if (!cs_mem_u64(l->g->mem, head, &at))
-		return;
-	while (at) {
-		struct glibc_piece *piece;
-		unsigned state = glibc_tile_at(l->g, at, &piece);
-		const char *why = NULL;
+	if (at % 16)
+		return "malloc(): unaligned fastbin chunk detected";
+	if (state == CS_BLOCK_FASTBIN)
+		return "double free or corruption (fasttop)";
+	if (state != CS_BLOCK_USED || (*piece)->arena != l->nr ||
+	    glibc_tile_len(l->g, *piece, at) != fast_size(nr))
+		return "malloc(): memory corruption (fast)";
+	return NULL;
+}
 
-		if (at % 16)
-			why = "malloc(): unaligned fastbin chunk detected";
-		else if (state == CS_BLOCK_FASTBIN)
-			why = "double free or corruption (fasttop)";
-		else if (state != CS_BLOCK_USED || piece->arena != l->nr ||
-			 (size = glibc_tile_len(l->g, piece, at)) != 32 + 16ull * nr)
-			why = "malloc(): memory corruption (fast)";
-		if (why) {
-			cs_model_anomaly(l->g->model, "malloc.fastbin", at,
-					 "%s: fastbin of %u bytes of arena " CS_ADDR " leads to " CS_ADDR,
-					 why, 32 + 16 * nr, l->arena->addr, at);
-			break;
-		}
-		glibc_tile_put(l->g, piece, at, CS_BLOCK_FASTBIN);
-		l->arena->fast.count++;
-		l->arena->fast.bytes += size;
-		if (!cs_mem_u64(l->g->mem, at + FD, &stored))
-			break;
-		at = glibc_demangle(l->g, l->libc, at + FD, stored);
+static bool step_fastbin(struct lists *l, struct cursor *c)
+{
+	struct glibc_piece *piece;
+	const char *why;
+	uint64_t stored;
+
+	if (!c->at)
+		return false;
+	why = fast_problem(l, c->nr, c->at, &piece);
+	if (why) {
+		cs_model_anomaly(l->g->model, "malloc.fastbin", c->at,
+				 "%s: fastbin of %" PRIu64 " bytes of arena " CS_ADDR
+				 " leads to " CS_ADDR, why, fast_size(c->nr), l->arena->addr, c->at);
+		return false;
 	}
-	if (l->arena->fast.count > first) /* as malloc_info: count times the first's size */
-		l->arena->fast_info += (l->arena->fast.count - first) * (32 + 16ull * nr);
+	glibc_tile_put(l->g, piece, c->at, CS_BLOCK_FASTBIN);
+	l->arena->fast.count++;
+	l->arena->fast.bytes += fast_size(c->nr);
+	if (!cs_mem_u64(l->g->mem, c->at + FD, &stored))
+		return false;
+	c->at = glibc_demangle(l->g, l->libc, c->at + FD, stored);
+	return true;
+}
+
+/* All lists of a kind in turns: while one waits for memory the others go on. */
+static void walk_in_turns(struct lists *l, struct cursor *c, unsigned count,
+			  bool (*step)(struct lists *l, struct cursor *c))
+{
+	unsigned left = count;
+
+	while (left) {
+		left = 0;
+		for (unsigned i = 0; i < count; i++) {
+			if (c[i].ended)
+				continue;
+			c[i].ended = !step(l, &c[i]);
+			left += !c[i].ended;
+			glibc_prefetch(l->g, c[i].at);
+		}
+	}
+}
+
+static void walk_bins(struct lists *l)
+{
+	struct cursor c[GLIBC_BINS];
+	unsigned n = 0;
+
+	for (unsigned bin = 1; bin < GLIBC_BINS; bin++) {
+		cs_addr head = bin_head(l, bin);
+
+		c[n] = (struct cursor){ .head = head, .prev = head, .nr = bin };
+		if (cs_mem_u64(l->g->mem, head + FD, &c[n].at) &&
+		    (c[n].at || l->arena->system_mem))
+			n++;
+	}
+	walk_in_turns(l, c, n, step_bin);
+	for (unsigned i = 0; i < n; i++)
+		if (c[i].at != c[i].head)
+			walk_back(l, &c[i]);
+}
+
+static void walk_fastbins(struct lists *l)
+{
+	struct cursor c[GLIBC_FASTBINS];
+	unsigned n = 0;
+
+	for (unsigned nr = 0; nr < GLIBC_FASTBINS; nr++) {
+		cs_addr head = l->arena->addr + l->libc->layout->fastbins + 8ull * nr;
+
+		c[n] = (struct cursor){ .head = head, .nr = nr };
+		if (cs_mem_u64(l->g->mem, head, &c[n].at) && c[n].at)
+			n++;
+	}
+	walk_in_turns(l, c, n, step_fastbin);
 }
 
 /* Chunks that say they are free and that no bin has. They stay free. */
@@ -152,10 +227,9 @@ void glibc_bins_mark(struct cs_glibc *g)
 		struct lists l = { .g = g, .nr = i, .arena = &g->arenas.items[i],
 				   .libc = &g->libcs.items[g->arenas.items[i].libc] };
 
-		for (unsigned bin = 1; bin < GLIBC_BINS; bin++)
-			walk_bin(&l, bin);
-		for (unsigned nr = 0; !glibc_is_243(l.libc->layout) && nr < GLIBC_FASTBINS; nr++)
-			walk_fastbin(&l, nr);
+		walk_bins(&l);
+		if (!glibc_is_243(l.libc->layout))
+			walk_fastbins(&l);
 	}
 	settle_pending(g);
 }

@@ -161,8 +161,10 @@ static cs_addr resume(struct walk *w, cs_addr from, unsigned want)
 			struct cs_mem_seg *seg = cs_mem_find_next(w->g->mem, at + GRANULE);
 
 			if (!seg || seg->start >= w->end)
-				return w->end;
+				return w->rules.top >= from ? w->rules.top : w->end;
 			at = cs_align_up(seg->start > at ? seg->start : at + 1, GRANULE);
+			if (w->rules.top >= from && w->rules.top < at)
+				return w->rules.top; /* known without its header */
 			continue;
 		}
 		if (h.word >= GLIBC_CHUNK_MIN && h.word < w->end - at &&
@@ -213,16 +215,18 @@ static cs_addr skip_absent(struct walk *w, cs_addr at)
 	return until;
 }
 
-static cs_addr take_top(struct walk *w, const struct header *h)
+/* Top reaches to the end whatever its header says, or if there is none. */
+static cs_addr take_top(struct walk *w)
 {
-	uint64_t size = size_of(h->word);
+	cs_addr top = w->rules.top;
+	struct header h;
 
-	if (size != w->end - h->at)
-		cs_model_anomaly(w->g->model, "malloc.chunk", h->at,
+	if (get_header(w, top, &h) && size_of(h.word) != w->end - top)
+		cs_model_anomaly(w->g->model, "malloc.chunk", top,
 				 "malloc(): corrupted top size: top at " CS_ADDR " says 0x%" PRIx64
-				 ", its heap ends after 0x%" PRIx64, h->at, h->word, w->end - h->at);
-	mark(w, h->at, CS_BLOCK_UNCARVED);
-	add(&w->arena->top_tile, w->end - h->at);
+				 ", its heap ends after 0x%" PRIx64, top, h.word, w->end - top);
+	mark(w, top, CS_BLOCK_UNCARVED);
+	add(&w->arena->top_tile, w->end - top);
 	return w->end;
 }
 
@@ -339,10 +343,11 @@ static cs_addr step(struct walk *w, struct header *h, bool *ok)
 	run_chunks(w, h);
 	*ok = false;
 	if (!get_header(w, h->at + size_of(h->word), &next)) {
+		cs_addr behind = h->at + size_of(h->word);
+
 		mark(w, h->at, CS_BLOCK_USED); /* nobody says that it is free */
 		add(&w->arena->used, size_of(h->word));
-		return h->at + size_of(h->word) < w->end ?
-			       skip_absent(w, h->at + size_of(h->word)) : w->end;
+		return behind < w->end && behind != w->rules.top ? skip_absent(w, behind) : behind;
 	}
 	if (next.at == w->rules.top || is_fence(w, &next)) {
 		take_chunk(w, h, &next);
@@ -370,12 +375,12 @@ static void walk_chunks(struct walk *w)
 		if (!is_valid) {
 			const char *why;
 
-			if (!get_header(w, at, &h)) {
-				at = skip_absent(w, at);
+			if (at == w->rules.top) {
+				at = take_top(w);
 				continue;
 			}
-			if (at == w->rules.top) {
-				at = take_top(w, &h);
+			if (!get_header(w, at, &h)) {
+				at = skip_absent(w, at);
 				continue;
 			}
 			if (is_fence(w, &h)) {

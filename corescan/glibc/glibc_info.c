@@ -77,7 +77,7 @@ static void add_mallinfo(struct cs_glibc *g, const struct glibc_libc *libc,
 	m->aspace_mprotect += a->heap_mprotect;
 	m->rest_count += a->bin.count + (old_info ? 0 : 1);
 	m->rest_size += a->bin_words + (old_info ? 0 : top);
-	m->fast_size += a->fast_info;
+	m->fast_size += a->fast.bytes;
 	if (a->is_main)
 		m->keepcost = top;
 }

@@ -8,7 +8,8 @@
 
 enum {
 	ARENA_TEST = 24,
-	ARENA_TEST_MOST = 1 << 20,
+	ARENA_TEST_MOST = 1 << 16, /* less than any threshold, which are bytes */
+	HUGE_LEAST = 1 << 16,
 	PAR_MOST = 144,
 	DEFAULT_THRESHOLD = 0x20000,
 	DEFAULT_ARENA_TEST = 8,
@@ -34,6 +35,12 @@ static bool field_ok(const struct par_test *t, const struct glibc_par_layout *l,
 	if (!arena_test || arena_test >= ARENA_TEST_MOST || n > max || max >> 31 || mem > most ||
 	    mem % 16 || cs_le32(p + l->no_dyn_threshold) > 1 || !n != !mem)
 		return false;
+	if (l->hp_pagesize != GLIBC_NO_FIELD) {
+		uint64_t huge = cs_le64(p + l->hp_pagesize);
+
+		if (huge & (huge - 1) || (huge && huge < HUGE_LEAST))
+			return false;
+	}
 	if (l->tcache_bins != GLIBC_NO_FIELD) {
 		uint64_t bins = cs_le64(p + l->tcache_bins);
 

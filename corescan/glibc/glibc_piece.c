@@ -123,3 +123,14 @@ uint64_t glibc_tile_len(struct cs_glibc *g, const struct glibc_piece *piece, cs_
 
 	return (cs_span_next(span_of(g, piece), at) - at) * 16;
 }
+
+void glibc_prefetch(struct cs_glibc *g, cs_addr chunk)
+{
+	const struct glibc_piece *p = glibc_piece_at(g, chunk);
+	const unsigned char *bytes = p ? cs_mem_view(g->mem, chunk, GLIBC_HEADER) : NULL;
+
+	if (!bytes)
+		return;
+	__builtin_prefetch(bytes + 16);
+	__builtin_prefetch(span_of(g, p)->tiles + (chunk - p->range.start) / 32);
+}

@@ -60,7 +60,7 @@ struct glibc_arena {
 	struct glibc_count used, pending, top_tile, overhead, lost, foreign;
 	/* by the lists */
 	struct glibc_count bin, fast, tcache;
-	uint64_t bin_words, fast_info; /* malloc_info's way to add sizes */
+	uint64_t bin_words; /* malloc_info's way to add sizes: with flags */
 };
 
 enum glibc_answer { GLIBC_UNKNOWN, GLIBC_YES, GLIBC_NO };
@@ -116,6 +116,9 @@ void glibc_tile_put(struct cs_glibc *g, const struct glibc_piece *piece, cs_addr
 		    enum cs_block_state state);
 /* Length of the tile that begins at chunk. */
 uint64_t glibc_tile_len(struct cs_glibc *g, const struct glibc_piece *piece, cs_addr chunk);
+
+/* The chunk's first words and its tile will be wanted soon. Any address will do. */
+void glibc_prefetch(struct cs_glibc *g, cs_addr chunk);
 
 static inline struct glibc_libc *glibc_libc_of(struct cs_glibc *g, const struct glibc_arena *arena)
 {

@@ -74,6 +74,8 @@ def build_worker(t, link):
         if not done.returncode:
             return
         errors = done.stdout.decode("utf-8", "replace")
+    if link and "asan" in errors:
+        skip("no AddressSanitizer to link with")
     if link and ("-lc" in errors or "static" in errors or "rcrt1" in errors):
         skip("no static libc to link with")
     raise RuntimeError("gcc: " + errors[-300:])
@@ -132,6 +134,8 @@ def tool(t, target, addrs=(), sysroot=None):
         elif word == "arena":
             numbers = [int(x) for x in parts[-5:]]
             out["arena"].append((" ".join(parts[:-5]), numbers))
+        elif word == "other":
+            out["other"] = rest
         elif word in ("anomaly", "finding"):
             out[word].append(rest)
         elif re.fullmatch("[0-9a-f]+", word) and parts and parts[0] in ("at", "in", "none"):
@@ -236,22 +240,29 @@ def compare_all(t, target, sysroot=None, exact=True):
 def variant_runs(t, name, end="abort"):
     _, modes, env, link = VARIANTS[NAMES.index(name)]
     build_worker(t, link)
-    if "LD_PRELOAD" in env and not has_debug_malloc(t):
+    if "LD_PRELOAD" in env and not can_preload(t, env["LD_PRELOAD"]):
         skip("this libc has no libc_malloc_debug.so.0")
     return worker_argv(t, end, modes, env)
 
 
-def has_debug_malloc(t):
-    done = subprocess.run(in_root(["env", "LD_PRELOAD=libc_malloc_debug.so.0", "true"], t.dir),
+def debug_malloc(answer):
+    return any("libc_malloc_debug" in f for f in answer["finding"])
+
+
+def can_preload(t, library):
+    done = subprocess.run(in_root(["env", "LD_PRELOAD=" + library, "true"], t.dir),
                           cwd=t.dir, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    return b"cannot be preloaded" not in done.stdout
+    return not done.returncode and b"cannot be preloaded" not in done.stdout
 
 
 @check_each(NAMES)
 def agrees_with_the_process(t, name):
     core, _ = t.kernel_core(variant_runs(t, name), env=environment({}))
     # malloc_usable_size() of the checking malloc answers what was asked for
-    compare_all(t, core, exact=not name.startswith("checked"))
+    answer = compare_all(t, core, exact=not name.startswith("checked"))
+    ways = [f.split("|")[1] for f in answer["finding"] if f.startswith("libc|")]
+    t.equal(set(ways), {"relocation"}, "found by")
+    t.equal(len(ways), {"two libcs": 2}.get(name, 2 if debug_malloc(answer) else 1), "libcs found")
 
 
 @check_each(["threads", "foreign sbrk", "blocked brk", "static"])
@@ -315,6 +326,37 @@ def names_the_block_before_an_overwritten_size(t):
     t.equal(len(wrong), 1, "only the overwritten block is lost")
     t.true(0 < answer["sum"]["lost"][1] < 2048, "lost bytes: %s" % (answer["sum"]["lost"],))
     compare_info(t, answer)
+
+
+@check_each([("jemalloc", "libjemalloc.so.2"), ("tcmalloc", "libtcmalloc_minimal.so.4"),
+             ("mimalloc", "libmimalloc.so.2.0"), ("tbbmalloc", "libtbbmalloc_proxy.so.2")],
+            name=lambda row: row[0])
+def names_the_allocator_that_serves_malloc_instead(t, row):
+    name, library = row
+    build_worker(t, "")
+    folder = os.environ.get("CORESCAN_MALLOCS", "")
+    if folder and os.path.exists(os.path.join(folder, library)):
+        library = os.path.join(folder, library)
+    if not can_preload(t, library):
+        skip("%s is not installed (CORESCAN_MALLOCS names a folder that has it)" % library)
+    env = {"LD_PRELOAD": library, "LD_LIBRARY_PATH": folder or "/nonexistent"}
+    core, _ = t.kernel_core(worker_argv(t, "abort", "threads", env), env=environment({}), quiet=True)
+    live, _, _ = records(t)
+    answer = tool(t, core, live)
+    t.equal(answer["other"], name, "the allocator")
+    t.equal([a for a in live if is_used(answer, a)], [], "blocks of another allocator taken for glibc's")
+
+
+@check
+def knows_a_program_under_address_sanitizer(t):
+    build_worker(t, "-fsanitize=address")
+    env = {"ASAN_OPTIONS": "disable_coredump=0:handle_abort=0:detect_leaks=0"}
+    try:
+        core, _ = t.kernel_core(worker_argv(t, "abort", "", env), env=environment({}), quiet=True)
+    except RuntimeError as problem:
+        skip("this AddressSanitizer does not start on this kernel: %s" % problem)
+    answer = tool(t, core)
+    t.equal(answer["other"], "AddressSanitizer", "the allocator")
 
 
 @check
