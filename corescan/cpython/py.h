@@ -71,6 +71,7 @@ struct py {
 	uint32_t last_type_nr;
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
 	uint64_t table_steps; /* how many hash table entries may still be visited */
+	uint64_t steps_left;  /* see py_step() */
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
 	cs_addr hunter;	      /* the object that claims it */
@@ -82,7 +83,13 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 		  struct cs_error *err);
 void py_destroy(struct py *py);
 
-
+/* Walks that a forged target can make again and again over the same memory (an
+ * array shown a thousand times, a list that every object begins) share one
+ * bound, a few looks at each word there is. False: it is used up. */
+static inline bool py_step(struct py *py)
+{
+	return py->steps_left && py->steps_left--;
+}
 
 /* A word of the target; 0 when absent (for places where 0 means nothing too). */
 static inline uint64_t py_word(struct py *py, cs_addr addr)

@@ -1,5 +1,6 @@
 #include "cpython/py_census.h"
 #include "cpython/py_families.h"
+#include "cpython/py_obmalloc.h"
 #include "cpython/py_types.h"
 
 enum {
@@ -235,7 +236,7 @@ cs_addr py_owner_of(struct py *py, cs_addr addr)
 static void census_pool(struct py *py, struct py_pool *pool)
 {
 	unsigned char scratch[16384];
-	struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
+	struct cs_span *span = py_pool_span(py, pool);
 	const unsigned char *p = cs_mem_borrow(py->mem, pool->addr, py->pool_size, scratch);
 	uint64_t head = py_off(&py->layout, PY_POOL_HEADER_SIZE);
 	uint64_t base;

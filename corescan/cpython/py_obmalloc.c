@@ -34,6 +34,7 @@ struct walk {
 	CS_VEC(struct arena) arenas;
 	cs_addr seen[PY_INTERPS_MAX]; /* arrays walked already */
 	size_t seen_count;
+	uint64_t absent; /* arenas of which nothing is in memory */
 	struct cs_error *err;
 };
 
@@ -54,9 +55,10 @@ static int record_kind(struct py *py, const unsigned char *r)
 
 	if (!address)
 		return 0;
+	uint32_t cut = address % py->pool_size != 0; /* a pool is lost to alignment */
+
 	if (address % PAGE || nfree > total || pool < address ||
-	    (total != POOLS_PER_ARENA && total != POOLS_PER_ARENA - 1 &&
-	     total != 2 * POOLS_PER_ARENA && total != 2 * POOLS_PER_ARENA - 1))
+	    (total != POOLS_PER_ARENA - cut && total != 2 * POOLS_PER_ARENA - cut))
 		return -1;
 	if (pool - address > (uint64_t)2 * POOLS_PER_ARENA * py->pool_size)
 		return -1;
@@ -71,6 +73,9 @@ static int64_t array_quality(struct py *py, cs_addr array, uint64_t max)
 	const unsigned char *p = array % 8 ? NULL : cs_mem_view(py->mem, array, max * size);
 
 	for (uint64_t i = 0; p && i < max; i++) {
+		if (!py_step(py))
+			return -1;
+
 		int kind = record_kind(py, p + i * size);
 
 		if (kind < 0)
@@ -235,7 +240,13 @@ static bool add_arenas(struct walk *w, cs_addr array, uint64_t max)
 			.array = array,
 		};
 
-		if (!cs_vec_push(&w->arenas, a))
+		/* A forged record costs 48 bytes of the target; walking it would
+		 * cost us 32 KiB. A real arena has its first pool's page. */
+		if (!cs_mem_present(py->mem, a.address, a.len)) {
+			w->absent++;
+			continue;
+		}
+		if (w->arenas.count >= py->mem->present / PAGE || !cs_vec_push(&w->arenas, a))
 			return false;
 	}
 	return true;
@@ -517,6 +528,16 @@ static void say_pools(struct py *py)
 				 "free lists agree with the headers' counts", "%s", text);
 }
 
+struct cs_span *py_pool_span(struct py *py, const struct py_pool *pool)
+{
+	struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
+
+	if (!span || span->allocator != CS_ALLOC_PYMALLOC ||
+	    !cs_range_has((struct cs_range){ span->start, span->len }, pool->addr, py->pool_size))
+		return NULL;
+	return span;
+}
+
 cs_status py_obmalloc_walk(struct py *py, struct cs_error *err)
 {
 	struct walk w = { .py = py, .err = err };
@@ -527,6 +548,9 @@ cs_status py_obmalloc_walk(struct py *py, struct cs_error *err)
 	find_arrays(&w, &found_by);
 	drop_overlaps(&w);
 	st = walk_all(&w, err);
+	if (w.absent)
+		cs_model_anomaly(py->model, "python.arena", py->arenas_array,
+				 "%" PRIu64 " arenas are not in the memory there is", w.absent);
 	cs_model_finding(py->model, "pymalloc arenas", found_by,
 			 w.arenas.count ? "every record and pool header is consistent" : NULL, "%zu",
 			 w.arenas.count);

@@ -10,4 +10,8 @@
 #include "cpython/py.h"
 
 cs_status py_obmalloc_walk(struct py *py, struct cs_error *err);
+
+/* The span whose tiles are this pool's; NULL when sealing dropped it because
+ * another heap claims the same memory. */
+struct cs_span *py_pool_span(struct py *py, const struct py_pool *pool);
 #endif

@@ -3,6 +3,7 @@
 #include "cpython/py_own.h"
 #include "cpython/py_dict.h"
 #include "cpython/py_family.h"
+#include "cpython/py_obmalloc.h"
 #include "cpython/py_tables.h"
 
 enum {
@@ -290,7 +291,7 @@ cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 	own_structures(py);
 	for (size_t i = 0; i < py->pools.count; i++) {
 		const struct py_pool *pool = &py->pools.items[i];
-		struct cs_span *span = cs_blocks_span(&py->model->blocks, pool->addr);
+		struct cs_span *span = py_pool_span(py, pool);
 		const unsigned char *p = cs_mem_view(py->mem, pool->addr, py->pool_size);
 		uint64_t off = head;
 

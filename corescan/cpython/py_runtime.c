@@ -15,7 +15,7 @@
 
 #include <stdio.h>
 
-enum { WRITABLE_MAX = 16, CANDIDATES_MAX = 64, OLDEST = 8, NEWEST = 14 };
+enum { WRITABLE_MAX = 16, CANDIDATES_MAX = 64, OLDEST = 8, NEWEST = 14, STEPS_MIN = 1 << 22 };
 
 struct candidate {
 	struct cs_module *module;
@@ -321,6 +321,7 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 	py->image = image;
 	py->mem = image->mem;
 	py->model = model;
+	py->steps_left = image->mem->present / 4 + STEPS_MIN;
 
 	cs_status st = choose(py, err);
 

@@ -7,8 +7,10 @@ cs_status cs_blocks_add_span(struct cs_blocks *blocks, struct cs_range range,
 			     struct cs_error *err)
 {
 	struct cs_span s = { .start = range.start, .len = range.len, .allocator = (uint8_t)allocator };
+	uint64_t end;
 
-	if (!range.len || (range.start | range.len) % GRANULE)
+	if (!range.len || (range.start | range.len) % GRANULE ||
+	    !cs_add(range.start, range.len, &end))
 		return cs_fail(err, CS_CORRUPT, range.start,
 			       "heap piece at " CS_ADDR " is not made of 16-byte granules",
 			       range.start);

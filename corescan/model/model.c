@@ -73,6 +73,8 @@ cs_status cs_model_region(struct cs_model *model, struct cs_range range, enum cs
 {
 	if (!range.len)
 		return CS_OK;
+	if (range.len > UINT64_MAX - range.start)
+		range.len = UINT64_MAX - range.start;
 	if (!cs_vec_push(&model->regions, (struct cs_region){ range, category, is_heap }))
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the regions");
 	return CS_OK;

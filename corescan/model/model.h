@@ -128,6 +128,7 @@ void cs_model_anomaly(struct cs_model *model, const char *kind, cs_addr addr, co
 void cs_model_finding(struct cs_model *model, const char *what, const char *found_by,
 		      const char *proof, const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 
+/* A range that runs past the end of the address space is cut there. */
 cs_status cs_model_region(struct cs_model *model, struct cs_range range, enum cs_category category,
 			  bool is_heap, struct cs_error *err);
 

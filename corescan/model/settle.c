@@ -207,44 +207,79 @@ static struct cover *list_covers(const struct cs_model *m, size_t *count)
 	return all;
 }
 
-/* Sweep from low to high addresses; `open` holds the covers that reach into
- * the current piece. Covers overlap a few deep, so a plain array does. */
+/* Covers that reach into the current piece, the lowest rank on top. Those
+ * under it may have ended: they go when they come up. */
+struct heap {
+	CS_VEC(struct cover) at;
+};
+
+static void swap(struct cover *a, struct cover *b)
+{
+	struct cover c = *a;
+
+	*a = *b;
+	*b = c;
+}
+
+static bool heap_push(struct heap *h, struct cover c)
+{
+	struct cover *a;
+
+	if (!cs_vec_push(&h->at, c))
+		return false;
+	a = h->at.items;
+	for (size_t i = h->at.count - 1; i && a[i].rank < a[(i - 1) / 2].rank; i = (i - 1) / 2)
+		swap(&a[i], &a[(i - 1) / 2]);
+	return true;
+}
+
+static void heap_pop(struct heap *h)
+{
+	struct cover *a = h->at.items;
+	size_t n = --h->at.count, i = 0;
+
+	a[0] = a[n];
+	for (size_t least = 0;; i = least) {
+		for (size_t child = 2 * i + 1; child < n && child <= 2 * i + 2; child++)
+			if (a[child].rank < a[least].rank)
+				least = child;
+		if (least == i)
+			return;
+		swap(&a[i], &a[least]);
+	}
+}
+
+/* Sweep from low to high addresses. A forged target has covers nested as deep
+ * as it likes: each goes in and out of the heap once. */
 static bool settle_regions(struct settle *s)
 {
-	CS_VEC(struct cover) open = { 0 };
+	struct heap open = { { 0 } };
 	size_t count = 0, at = 0;
 	struct cover *all = list_covers(s->model, &count);
 	cs_addr pos = 0;
 	bool ok = all != NULL;
 
-	while (ok && (at < count || open.count)) {
-		if (!open.count)
+	while (ok && (at < count || open.at.count)) {
+		if (!open.at.count)
 			pos = all[at].range.start;
 		while (ok && at < count && all[at].range.start <= pos)
-			ok = cs_vec_push(&open, all[at++]);
+			ok = heap_push(&open, all[at++]);
+		if (!ok)
+			break;
 
-		/* the piece ends where a cover ends or the next begins */
-		cs_addr end = at < count ? all[at].range.start : UINT64_MAX;
-		const struct cover *best = NULL;
+		/* the piece ends where its cover ends or the next begins */
+		const struct cover *best = open.at.items;
+		cs_addr stop = cs_range_end(best->range);
+		cs_addr end = at < count && all[at].range.start < stop ? all[at].range.start : stop;
 
-		for (size_t i = 0; i < open.count; i++) {
-			cs_addr stop = cs_range_end(open.items[i].range);
-
-			end = stop < end ? stop : end;
-			if (!best || open.items[i].rank < best->rank)
-				best = &open.items[i];
-		}
-		if (best && best->category >= 0 && end > pos)
+		if (best->category >= 0 && end > pos)
 			give(s, (enum cs_category)best->category,
 			     s->present(s->ctx, pos, end - pos));
-		pos = end;
-		for (size_t i = 0; i < open.count;)
-			if (cs_range_end(open.items[i].range) <= pos)
-				open.items[i] = open.items[--open.count];
-			else
-				i++;
+		pos = end > pos ? end : pos;
+		while (open.at.count && cs_range_end(open.at.items[0].range) <= pos)
+			heap_pop(&open);
 	}
-	cs_vec_free(&open);
+	cs_vec_free(&open.at);
 	free(all);
 	return ok;
 }

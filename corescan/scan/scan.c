@@ -161,6 +161,7 @@ static void prove_collector(struct cs_scan *scan)
 static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 {
 	cs_status st = walk_malloc(scan, err);
+	uint64_t overlap;
 
 	if (!st && !tell(scan, "pymalloc", 300))
 		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
@@ -172,7 +173,11 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
 	if (st)
 		return st;
-	cs_blocks_seal(&scan->model.blocks);
+	overlap = cs_blocks_seal(&scan->model.blocks);
+	if (overlap)
+		cs_model_anomaly(&scan->model, "heap.overlap", 0,
+				 "%" PRIu64 " bytes of heaps lie in other heaps and were left out",
+				 overlap);
 	if (scan->py) {
 		st = py_own_runtime(scan->py, err);
 		if (!st)
