@@ -59,6 +59,7 @@ struct py {
 	cs_addr interps[PY_INTERPS_MAX];
 	size_t interp_count;
 	cs_addr type_type;
+	const char *proven_by; /* what convinced the proof, for --doctor; a literal */
 	struct py_layout layout;
 	bool no_refcnt_zero; /* 3.14+: word 0 of a free-listed object is a link */
 	unsigned skew;	     /* 16 when the debug allocator's header is in front of blocks */

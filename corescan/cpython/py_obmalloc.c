@@ -103,6 +103,18 @@ static uint64_t slots_of_block(struct py *py, cs_addr array)
 	return slots;
 }
 
+/* When malloc could not be walked: as many slots as make sense as records. */
+static uint64_t slots_of_shape(struct py *py, cs_addr array)
+{
+	uint64_t slots = FIRST_ARENAS;
+
+	if (array_quality(py, array, slots) <= 0)
+		return 0;
+	while (slots < ARENAS_MAX && array_quality(py, array, slots * 2) > 0)
+		slots *= 2;
+	return slots;
+}
+
 static bool plausible_array(struct py *py, cs_addr array, uint64_t max)
 {
 	return power_of_two_times_16(max) && array_quality(py, array, max) > 0;
@@ -147,7 +159,8 @@ static bool array_by_structure(struct py *py, cs_addr *array, uint64_t *max)
 			if (!at || at % 16)
 				continue;
 			if (!power_of_two_times_16(slots) || array_quality(py, at, slots) <= 0)
-				slots = slots_of_block(py, at);
+				slots = py->model->target.libc.found ? slots_of_block(py, at) :
+								       slots_of_shape(py, at);
 
 			int64_t live = slots ? array_quality(py, at, slots) : -1;
 

@@ -46,7 +46,7 @@ static cs_status prove_types(struct py *py, cs_addr dict, struct cs_error *why)
 	if (!dict || !u64_at(py, dict + py_off(l, PY_OB_TYPE), &dict_type) ||
 	    !u64_at(py, dict_type + py_off(l, PY_OB_TYPE), &type) ||
 	    !u64_at(py, type + py_off(l, PY_OB_TYPE), &again))
-		return cs_fail(why, CS_CORRUPT, dict, "sys.__dict__ cannot be read");
+		return cs_fail(why, CS_FAULT, dict, "sys.__dict__ is not in the core");
 	if (type != again || !name_is(py, type, "type") || !(flags_of(py, type) & PY_FLAG_TYPE))
 		return cs_fail(why, CS_CORRUPT, type, "type(type) is not type");
 	if (!name_is(py, dict_type, "dict") || !(flags_of(py, dict_type) & PY_FLAG_DICT))
@@ -61,6 +61,8 @@ static cs_status prove_version(struct py *py, cs_addr sysdict, struct cs_error *
 	cs_addr number = py_dict_get(py, sysdict, "hexversion");
 	uint32_t value;
 
+	if (!number && !cs_mem_view(py->mem, py_word(py, sysdict + py_off(l, PY_DICT_KEYS)), 1))
+		return cs_fail(why, CS_FAULT, sysdict, "sys.__dict__ is not in the core");
 	if (!number || !cs_mem_u32(py->mem, number + py_off(l, PY_LONG_DIGIT), &value))
 		return cs_fail(why, CS_CORRUPT, sysdict, "sys.hexversion cannot be read");
 
@@ -117,6 +119,33 @@ static cs_status prove_interp(struct py *py, cs_addr interp, struct cs_error *wh
 	return st;
 }
 
+static bool is_static_type(struct py *py, cs_addr addr, const char *name, uint64_t flag)
+{
+	const struct py_layout *l = &py->layout;
+
+	return py_word(py, addr + py_off(l, PY_OB_TYPE)) == py->type_type &&
+	       flags_of(py, addr) & flag && name_is(py, addr, name);
+}
+
+/* What a truncated core may have kept: the interpreter's static types. Weaker:
+ * the version stays what the binary says, the micro release unknown perhaps. */
+static cs_status prove_static_types(struct py *py, struct cs_error *why)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr dict = 0;
+
+	if (cs_module_symbol(py->module, py->image, "PyType_Type", &py->type_type, NULL) ||
+	    cs_module_symbol(py->module, py->image, "PyDict_Type", &dict, NULL))
+		return CS_FAULT; /* why says what is missing */
+	if (!is_static_type(py, py->type_type, "type", PY_FLAG_TYPE) ||
+	    py_word(py, py->type_type + py_off(l, PY_TP_BASICSIZE)) != py_off(l, PY_HT_SIZE) ||
+	    !is_static_type(py, dict, "dict", PY_FLAG_DICT))
+		return CS_FAULT;
+	py->proven_by = "type(type) is type; sys.__dict__ is not in the core";
+	(void)why;
+	return CS_OK;
+}
+
 cs_status py_proof(struct py *py, struct cs_error *why)
 {
 	const struct py_layout *l = &py->layout;
@@ -124,14 +153,21 @@ cs_status py_proof(struct py *py, struct cs_error *why)
 	cs_status st = prove_interp(py, at, why);
 
 	/* The newest comes first, the main one last: one that proves itself will do. */
-	for (int i = 0; st == CS_CORRUPT && at && i < PY_INTERPS_MAX; i++) {
+	for (int i = 0; (st == CS_CORRUPT || st == CS_FAULT) && at && i < PY_INTERPS_MAX; i++) {
 		at = py_word(py, at + py_off(l, PY_IS_NEXT));
 		if (!at)
 			break;
 		st = prove_interp(py, at, why);
 	}
+	if (st == CS_FAULT && head && !prove_static_types(py, why)) {
+		py->interps[0] = head;
+		py->interp_count = 1;
+		return CS_OK;
+	}
 	if (!st) {
 		cs_addr sysdict = py_word(py, at + py_off(l, PY_IS_SYSDICT));
+
+		py->proven_by = "its interpreter's sys.hexversion reads as this version";
 
 		list_interps(py, head, py_word(py, sysdict + py_off(l, PY_OB_TYPE)));
 	}

@@ -172,6 +172,7 @@ static bool prove(struct py *py, const struct candidate *c, const struct py_row 
 	py_layout_of_row(&py->layout, row);
 	if (dwarf)
 		try_dwarf(py, c->module);
+	py->layout.version = c->version ? c->version : row->version & 0xffff0000;
 	py->runtime = c->runtime;
 	if (!py->runtime)
 		py->runtime = c->head_addr - py_off(&py->layout, PY_RT_INTERPRETERS_HEAD);
@@ -216,6 +217,14 @@ static bool try_candidate(struct py *py, const struct candidate *c, struct cs_er
 	return false;
 }
 
+/* Without the micro release when that is not known. */
+static const char *version_text(struct py *py, uint32_t v)
+{
+	if (!(v & 0xffff))
+		return cs_arena_printf(&py->model->strings, "%u.%u", v >> 24, v >> 16 & 255);
+	return cs_arena_printf(&py->model->strings, "%u.%u.%u", v >> 24, v >> 16 & 255, v >> 8 & 255);
+}
+
 static void say_found(struct py *py, const struct candidate *c)
 {
 	struct cs_target_info *t = &py->model->target;
@@ -226,15 +235,14 @@ static void say_found(struct py *py, const struct candidate *c)
 	for (int i = 0; i < PY_FIELD_COUNT; i++)
 		by[py->layout.source[i]]++;
 	t->python.supported = true;
-	t->python.version = cs_arena_printf(&py->model->strings, "%u.%u.%u", v >> 24, v >> 16 & 255,
-					    v >> 8 & 255);
+	t->python.version = version_text(py, v);
 	t->python.layout = by[PY_FROM_DWARF] ? "dwarf" :
 			   by[PY_FROM_TARGET] ? "debug-offsets" :
 						"table";
 	snprintf(how, sizeof(how), "%d fields from DWARF, %d from the target, %d from row %s",
 		 by[PY_FROM_DWARF], by[PY_FROM_TARGET], by[PY_FROM_ROW], py->layout.row);
 	cs_model_finding(py->model, "CPython runtime", c->found_by,
-			 "its interpreter's sys.hexversion reads as this version",
+			 py->proven_by,
 			 "%s at " CS_ADDR, t->python.version, py->runtime);
 	cs_model_finding(py->model, "CPython layout", t->python.layout,
 			 "type(type) is type, sys.__dict__ reads", "%s", how);
@@ -266,11 +274,7 @@ static void say_unsupported(struct py *py, const struct candidate *c, const char
 	uint32_t v = c->version;
 
 	t->python.found = true;
-	t->python.version = v & 0xffff ?
-				    cs_arena_printf(&py->model->strings, "%u.%u.%u", v >> 24,
-						    v >> 16 & 255, v >> 8 & 255) :
-				    cs_arena_printf(&py->model->strings, "%u.%u", v >> 24,
-						    v >> 16 & 255);
+	t->python.version = version_text(py, v);
 	t->python.problem = cs_arena_text(&py->model->strings, why, strlen(why));
 	t->python.free_threaded = strstr(why, "free-threaded") != NULL;
 	cs_model_finding(py->model, "CPython runtime", c->found_by, why, "unsupported");
