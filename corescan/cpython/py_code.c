@@ -13,7 +13,7 @@ void py_code_claim(struct py *py, const struct py_obj *o)
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (py_has(&py->layout, fields[i]))
+		if (py_has(&py->layout, fields[i]) && py_off(&py->layout, fields[i]) + 8 <= o->room)
 			py_claim(py, o, cs_le64(o->p + py->layout.off[fields[i]]));
 }
 
@@ -79,7 +79,8 @@ uint64_t py_gen_sizeof(struct py *py, const struct py_obj *o)
 {
 	const struct py_layout *l = &py->layout;
 
-	if (!py_has(l, PY_GEN_IFRAME))
+	if (!py_has(l, PY_GEN_IFRAME) ||
+	    o->room < py_off(l, PY_GEN_IFRAME) + py_off(l, PY_IFRAME_CODE) + 8)
 		return (uint64_t)o->type->basicsize;
 
 	cs_addr code = py_has(l, PY_GEN_CODE) ?
@@ -112,7 +113,7 @@ void py_heaptype_claim(struct py *py, const struct py_obj *o)
 		return;
 	py_claim(py, o, cs_le64(o->p + l->off[PY_HT_CACHED_KEYS]));
 	py_claim(py, o, cs_le64(o->p + l->off[PY_TP_DOC]));
-	if (py_has(l, PY_HT_TPNAME))
+	if (py_has(l, PY_HT_TPNAME) && py_off(l, PY_HT_TPNAME) + 8 <= o->room)
 		py_claim(py, o, cs_le64(o->p + l->off[PY_HT_TPNAME]));
 }
 

@@ -17,39 +17,55 @@ const struct py_family py_family_object = { .name = "object" };
 
 /* Order matters only where a name and a flag could both fit: flags first. */
 static const struct py_family families[] = {
-	{ "int", PY_FLAG_LONG, py_int_need, py_int_sizeof, NULL, py_int_leaf, true },
-	{ "str", PY_FLAG_STR, py_str_need, py_str_sizeof, py_str_claim, py_str_leaf, true },
-	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, items_leaf, true },
-	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, items_leaf, true },
-	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, NULL, false },
-	{ "_ctypes.CType_Type", 0, items_need, py_ctype_sizeof, py_ctype_claim, NULL, true },
-	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, NULL, true },
-	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, NULL, false },
-	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, NULL, false },
-	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, NULL, false },
-	{ "set", 0, NULL, py_set_sizeof, py_set_claim, NULL, false },
-	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, NULL, false },
-	{ "bytearray", 0, NULL, py_bytearray_sizeof, py_bytearray_claim, NULL, false },
-	{ "collections.deque", 0, NULL, py_deque_sizeof, py_deque_claim, NULL, false },
-	{ "array.array", 0, NULL, py_array_sizeof, py_array_claim, NULL, false },
-	{ "code", 0, items_need, NULL, py_code_claim, NULL, true },
-	{ "frame", 0, py_frame_need, py_frame_sizeof, NULL, NULL, true },
-	{ "generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
-	{ "coroutine", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
-	{ "async_generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true },
-	{ "module", 0, NULL, NULL, py_module_claim, NULL, false },
-	{ "_io.BufferedReader", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
-	{ "_io.BufferedWriter", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
-	{ "_io.BufferedRandom", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false },
-	{ "_io.BytesIO", 0, NULL, py_bytesio_sizeof, NULL, NULL, false },
-	{ "_io.StringIO", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
-	{ "_thread.lock", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
-	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, NULL, false },
-	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
-	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false },
-	{ "numpy.ndarray", 0, NULL, py_ndarray_sizeof, py_ndarray_claim, NULL, false },
-	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, NULL, false },
-	{ "object", 0, NULL, NULL, NULL, NULL, false },
+	{ "int", PY_FLAG_LONG, py_int_need, py_int_sizeof, NULL, py_int_leaf, true, { PY_OB_SIZE }, 0 },
+	{ "str", PY_FLAG_STR, py_str_need, py_str_sizeof, py_str_claim, py_str_leaf, true,
+	  { 0 }, 0 },
+	{ "bytes", PY_FLAG_BYTES, items_need, NULL, NULL, items_leaf, true, { 0 }, 0 },
+	{ "tuple", PY_FLAG_TUPLE, items_need, NULL, NULL, items_leaf, true, { 0 }, 0 },
+	{ "list", PY_FLAG_LIST, NULL, py_list_sizeof, py_list_claim, NULL, false,
+	  { PY_LIST_ITEM, PY_LIST_ALLOCATED }, 0 },
+	{ "_ctypes.CType_Type", 0, items_need, py_ctype_sizeof, py_ctype_claim, NULL, true,
+	  { PY_TP_FLAGS, PY_TP_DOC, PY_HT_CACHED_KEYS }, 0 },
+	{ "type", PY_FLAG_TYPE, items_need, py_heaptype_sizeof, py_heaptype_claim, NULL, true,
+	  { PY_TP_FLAGS, PY_TP_DOC, PY_HT_CACHED_KEYS }, 0 },
+	{ "collections.OrderedDict", 0, NULL, py_odict_sizeof, py_odict_claim, NULL, false,
+	  { 0 }, 80 },
+	{ "StgDict", 0, NULL, py_stgdict_sizeof, py_stgdict_claim, NULL, false,
+	  { PY_DICT_KEYS, PY_DICT_VALUES, PY_DICT_USED }, 0 },
+	{ "dict", PY_FLAG_DICT, NULL, py_dict_sizeof, py_dict_claim, NULL, false,
+	  { PY_DICT_KEYS, PY_DICT_VALUES, PY_DICT_USED }, 0 },
+	{ "set", 0, NULL, py_set_sizeof, py_set_claim, NULL, false, { PY_SET_MASK, PY_SET_TABLE }, 0 },
+	{ "frozenset", 0, NULL, py_set_sizeof, py_set_claim, NULL, false,
+	  { PY_SET_MASK, PY_SET_TABLE }, 0 },
+	{ "bytearray", 0, NULL, py_bytearray_sizeof, py_bytearray_claim, NULL, false,
+	  { PY_BYTEARRAY_ALLOC, PY_BYTEARRAY_BYTES }, 0 },
+	{ "collections.deque", 0, NULL, py_deque_sizeof, py_deque_claim, NULL, false,
+	  { PY_OB_SIZE }, 48 },
+	{ "array.array", 0, NULL, py_array_sizeof, py_array_claim, NULL, false,
+	  { PY_OB_SIZE }, 48 },
+	{ "code", 0, items_need, NULL, py_code_claim, NULL, true, { 0 }, 0 },
+	{ "frame", 0, py_frame_need, py_frame_sizeof, NULL, NULL, true,
+	  { PY_FRAME_CODE, PY_FRAME_FRAME }, 0 },
+	{ "generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true, { 0 }, 0 },
+	{ "coroutine", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true, { 0 }, 0 },
+	{ "async_generator", 0, py_gen_need, py_gen_sizeof, NULL, NULL, true, { 0 }, 0 },
+	{ "module", 0, NULL, NULL, py_module_claim, NULL, false, { PY_MODULE_STATE }, 0 },
+	{ "_io.BufferedReader", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false,
+	  { 0 }, 0 },
+	{ "_io.BufferedWriter", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false,
+	  { 0 }, 0 },
+	{ "_io.BufferedRandom", 0, NULL, py_buffered_sizeof, py_buffered_claim, NULL, false,
+	  { 0 }, 0 },
+	{ "_io.BytesIO", 0, NULL, py_bytesio_sizeof, NULL, NULL, false, { 0 }, 0 },
+	{ "_io.StringIO", 0, NULL, NULL, py_first_pointer_claim, NULL, false, { 0 }, 0 },
+	{ "_thread.lock", 0, NULL, NULL, py_first_pointer_claim, NULL, false, { 0 }, 0 },
+	{ "_thread.RLock", 0, NULL, NULL, py_first_pointer_claim, NULL, false, { 0 }, 0 },
+	{ "Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false, { 0 }, 0 },
+	{ "_struct.Struct", 0, NULL, py_struct_sizeof, py_struct_claim, NULL, false, { 0 }, 0 },
+	{ "numpy.ndarray", 0, NULL, py_ndarray_sizeof, py_ndarray_claim, NULL, false, { 0 }, 0 },
+	{ "xml.etree.ElementTree.Element", 0, NULL, py_element_sizeof, py_element_claim, NULL, false,
+	  { 0 }, 0 },
+	{ "object", 0, NULL, NULL, NULL, NULL, false, { 0 }, 0 },
 };
 
 /* A Python-level class has its name's text from ht_name; a C type from a literal
@@ -102,9 +118,23 @@ uint64_t py_default_sizeof(struct py *py, const struct py_obj *o)
 	return size;
 }
 
+static uint64_t reach_of(const struct py_layout *l, const struct py_family *f)
+{
+	uint64_t reach = f->reads_bytes;
+
+	for (size_t i = 0; i < sizeof(f->reads) / sizeof(f->reads[0]) && f->reads[i]; i++)
+		if (py_has(l, f->reads[i]) && py_off(l, f->reads[i]) + 8 > reach)
+			reach = py_off(l, f->reads[i]) + 8;
+	return reach;
+}
+
 void py_family_prepare(struct py *py, struct py_type *type)
 {
 	const struct py_family *f = type->family;
+
+	if ((uint64_t)type->basicsize < reach_of(&py->layout, f))
+		f = type->family = &py_family_object;
+
 	bool has_values = (type->flags & PY_FLAG_MANAGED_DICT && py_minor(&py->layout) <= 12) ||
 			  type->flags & PY_FLAG_INLINE_VALUES;
 

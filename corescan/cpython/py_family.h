@@ -31,6 +31,11 @@ struct py_family {
 	 * and its __sizeof__ in one look; false: take the long way. NULL: always. */
 	bool (*leaf)(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size);
 	bool varies; /* `need` may be less than the block has: shrunk in place */
+	/* What the functions above read of the object without asking for its room:
+	 * these fields (0 ends the list) and so many bytes. A type whose objects
+	 * are shorter is no such family, whatever its flags and name say. */
+	enum py_field reads[3];
+	uint8_t reads_bytes;
 };
 
 extern const struct py_family py_family_object; /* everything without a family */

@@ -65,6 +65,56 @@ cs_status py_layout_add_dwarf(struct py_layout *l, struct cs_elf *elf, struct cs
 	return found > PY_FIELD_COUNT / 2 ? CS_OK : CS_NOTFOUND;
 }
 
+/* The field that holds the size of the struct `field` is in, or PY_FIELD_COUNT.
+ * Fields of one struct carry the same tags. */
+static int size_field(int field)
+{
+	for (int i = 0; i < PY_FIELD_COUNT; i++)
+		if (!*py_field_names[i].path && !strcmp(py_field_names[i].tags, py_field_names[field].tags))
+			return i;
+	return PY_FIELD_COUNT;
+}
+
+enum { STATE_MAX = 1 << 24, STRUCT_MAX = 1 << 14, HEAD_LEN = 16, POOL_HEAD_MAX = 256 };
+
+/* Bytes the struct around a field may have. */
+static int32_t limit_of(const struct py_layout *l, int field)
+{
+	int size = size_field(field);
+
+	if (field == PY_OB_TYPE)
+		return HEAD_LEN;
+	if (field >= PY_KEYS_REFCNT && field < PY_KEYS_INDICES)
+		return l->off[PY_KEYS_INDICES];
+	if (size != PY_FIELD_COUNT && size != field)
+		return l->off[size];
+	if (field == PY_POOL_HEADER_SIZE)
+		return POOL_HEAD_MAX;
+	/* states and the arena map are big, objects are not */
+	return field < PY_ARENA_SIZE ? STATE_MAX : STRUCT_MAX;
+}
+
+/* A size must be below its limit; of a member its whole word is read. */
+static int32_t width_of(int field)
+{
+	if (!*py_field_names[field].path)
+		return 1;
+	return field > PY_POOL_HEADER_SIZE && field <= PY_POOL_MAXNEXTOFFSET ? 4 : 8;
+}
+
+cs_status py_layout_check(const struct py_layout *l, struct cs_error *err)
+{
+	for (int i = 0; i < PY_FIELD_COUNT; i++)
+		if (l->off[i] != PY_NO_FIELD &&
+		    (l->off[i] < 0 || (int64_t)l->off[i] + width_of(i) > limit_of(l, i)))
+			return cs_fail(err, CS_CORRUPT, 0, "the layout has %s at %d", py_field_names[i].name,
+				       l->off[i]);
+	if (l->off[PY_GC_HEAD_SIZE] != HEAD_LEN || l->off[PY_POOL_HEADER_SIZE] % HEAD_LEN ||
+	    !l->off[PY_POOL_HEADER_SIZE] || !l->off[PY_ARENA_SIZE] || !l->off[PY_KEYS_INDICES])
+		return cs_fail(err, CS_CORRUPT, 0, "the layout has headers without a size");
+	return CS_OK;
+}
+
 const char *py_source_name(enum py_source source)
 {
 	static const char *const names[] = {

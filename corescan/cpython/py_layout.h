@@ -53,6 +53,11 @@ void py_layout_of_row(struct py_layout *l, const struct py_row *row);
 /* Lay the DWARF of elf over it. CS_NOTFOUND: no DWARF or not CPython's. */
 cs_status py_layout_add_dwarf(struct py_layout *l, struct cs_elf *elf, struct cs_error *err);
 
+/* Do the offsets hang together: every member inside its struct, every struct of
+ * a size one can read? The target's own table may say anything. CS_CORRUPT
+ * names the first field that does not. */
+cs_status py_layout_check(const struct py_layout *l, struct cs_error *err);
+
 /* The name of a field's source as --doctor prints it. */
 const char *py_source_name(enum py_source source);
 #endif

@@ -108,6 +108,8 @@ static cs_status prove_interp(struct py *py, cs_addr interp, struct cs_error *wh
 	cs_status st = prove_states(py, interp, why);
 	cs_addr sysdict;
 
+	if (!st)
+		st = py_layout_check(&py->layout, why);
 	if (st)
 		return st;
 	sysdict = py_word(py, interp + py_off(&py->layout, PY_IS_SYSDICT));

@@ -2,27 +2,53 @@
 #include "cpython/py_dict.h"
 #include "cpython/py_types.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 
-enum { TEXT_MAX = 60, DIGIT_BITS = 30, KEYS_SHOWN = 4 };
+enum { TEXT_MAX = 60, DIGIT_BITS = 30, KEYS_SHOWN = 4, KEYS_LOOKED_AT = 1 << 16 };
 
-static void quote(char *out, size_t cap, const char *prefix, const char *text, size_t len, bool cut)
+/* printf behind what is in out already; what does not fit is cut. */
+static void add(char *out, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static void add(char *out, size_t cap, const char *fmt, ...)
 {
-	size_t at = (size_t)snprintf(out, cap, "%s'", prefix);
+	size_t at = strlen(out);
+	va_list ap;
 
-	for (size_t i = 0; i < len && at + 6 < cap; i++) {
+	va_start(ap, fmt);
+	vsnprintf(out + at, cap - at, fmt, ap);
+	va_end(ap);
+}
+
+/* Text as repr() writes it; where `is_text` bytes from 128 on are part of UTF-8. */
+static void quote(char *out, size_t cap, const char *text, size_t len, bool is_text, bool cut)
+{
+	size_t i = 0;
+
+	add(out, cap, "%s'", is_text ? "" : "b");
+	/* room for one more in full, and the end */
+	for (; i < len && strlen(out) + sizeof("\\xff...'") <= cap; i++) {
 		unsigned char c = (unsigned char)text[i];
 
 		if (c == '\'' || c == '\\')
-			at += (size_t)snprintf(out + at, cap - at, "\\%c", c);
+			add(out, cap, "\\%c", c);
 		else if (c == '\n')
-			at += (size_t)snprintf(out + at, cap - at, "\\n");
-		else if (c < 32 || c == 127)
-			at += (size_t)snprintf(out + at, cap - at, "\\x%02x", c);
+			add(out, cap, "\\n");
+		else if (c < 32 || c == 127 || (c > 127 && !is_text))
+			add(out, cap, "\\x%02x", c);
 		else
-			out[at++] = (char)c;
+			add(out, cap, "%c", c);
 	}
-	snprintf(out + at, cap - at, "%s'", cut ? "..." : "");
+	add(out, cap, "%s'", cut || i < len ? "..." : "");
+}
+
+/* Code points of UTF-8 of our own making. */
+static uint64_t code_points(const char *text, size_t len)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+		n += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return n;
 }
 
 static void str_value(struct py *py, cs_addr addr, char *out, size_t cap)
@@ -32,28 +58,21 @@ static void str_value(struct py *py, cs_addr addr, char *out, size_t cap)
 	uint64_t length = py_word(py, addr + py_off(&py->layout, PY_STR_LENGTH));
 
 	if (py_str_text(py, addr, text, TEXT_MAX + 5, &len))
-		quote(out, cap, "", text, len, length > len);
+		quote(out, cap, text, len, true, length > code_points(text, len));
 }
 
 static void bytes_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 {
-	uint64_t n = cs_le64(o->p + py->layout.off[PY_OB_SIZE]), off = py_off(&py->layout, PY_BYTES_SVAL);
-	size_t show = n < TEXT_MAX ? (size_t)n : TEXT_MAX;
-	char hex[TEXT_MAX * 4 + 1];
-	size_t at = 0;
+	uint64_t off = py_off(&py->layout, PY_BYTES_SVAL), n;
 
-	if (o->room < off + show)
+	if (o->room < off)
 		return;
-	for (size_t i = 0; i < show; i++) {
-		unsigned char c = o->p[off + i];
+	n = cs_le64(o->p + py->layout.off[PY_OB_SIZE]);
 
-		/* bytes are no text: what is not ASCII is written as Python would */
-		at += c < 127 ? (size_t)snprintf(hex + at, 5, "%c", c ? c : ' ') :
-				(size_t)snprintf(hex + at, 5, "\\x%02x", c);
-		if (!c)
-			hex[at - 1] = '\1';
-	}
-	quote(out, cap, "b", hex, at, n > show);
+	uint64_t show = n < TEXT_MAX ? n : TEXT_MAX;
+
+	if (o->room - off >= show)
+		quote(out, cap, (const char *)o->p + off, show, false, n > show);
 }
 
 static void int_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
@@ -91,9 +110,12 @@ static void int_value(struct py *py, const struct py_obj *o, char *out, size_t c
 
 static void float_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 {
-	uint64_t bits = cs_le64(o->p + py->layout.off[PY_FLOAT_FVAL]);
+	uint64_t bits, off = py_off(&py->layout, PY_FLOAT_FVAL);
 	double value;
 
+	if (o->room < off + 8)
+		return;
+	bits = cs_le64(o->p + off);
 	memcpy(&value, &bits, sizeof(value));
 	for (int digits = 1; digits <= 17; digits++) {
 		double back;
@@ -109,18 +131,19 @@ static void dict_value(struct py *py, const struct py_obj *o, char *out, size_t 
 	const struct py_layout *l = &py->layout;
 	uint64_t used = cs_le64(o->p + l->off[PY_DICT_USED]);
 	struct py_keys k;
-	size_t at;
 	int shown = 0;
 
-	at = (size_t)snprintf(out, cap, "%" PRIu64 " %s", used, used == 1 ? "entry" : "entries");
+	snprintf(out, cap, "%" PRIu64 " %s", used, used == 1 ? "entry" : "entries");
 	if (!py_keys_load(py, cs_le64(o->p + l->off[PY_DICT_KEYS]), &k))
 		return;
-	for (uint64_t i = 0; i < k.nentries && shown < KEYS_SHOWN && at + 80 < cap; i++) {
+	for (uint64_t i = 0; i < k.nentries && i < KEYS_LOOKED_AT && shown < KEYS_SHOWN; i++) {
 		cs_addr key, value, type;
 		char text[48] = "";
 		uint32_t nr;
 
-		if (!py_keys_entry(py, &k, i, &key, &value) || !key)
+		if (!py_keys_entry(py, &k, i, &key, &value))
+			break;
+		if (!key)
 			continue;
 		type = py_word(py, key + py_off(l, PY_OB_TYPE));
 		nr = py_type_at(py, type);
@@ -128,13 +151,11 @@ static void dict_value(struct py *py, const struct py_obj *o, char *out, size_t 
 		    !py_str_text(py, key, text, 24, NULL))
 			continue;
 
-		char quoted[96];
-
-		quote(quoted, sizeof(quoted), "", text, strlen(text), false);
-		at += (size_t)snprintf(out + at, cap - at, "%s%s", shown++ ? ", " : ", keys ", quoted);
+		add(out, cap, "%s", shown++ ? ", " : ", keys ");
+		quote(out, cap, text, strlen(text), true, false);
 	}
 	if (shown && used > (uint64_t)shown)
-		snprintf(out + at, cap - at, ", ...");
+		add(out, cap, ", ...");
 }
 
 static void named(struct py *py, const struct py_obj *o, enum py_field field, char *out, size_t cap)
@@ -151,6 +172,8 @@ void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 	const char *family = o->type->family->name;
 	uint64_t n = o->room >= py_off(l, PY_OB_SIZE) + 8 ? cs_le64(o->p + l->off[PY_OB_SIZE]) : 0;
 
+	if (!cap)
+		return;
 	out[0] = 0;
 	if (!strcmp(family, "str"))
 		str_value(py, o->addr, out, cap);

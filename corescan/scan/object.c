@@ -66,7 +66,7 @@ static void say_object(struct pen *pen, struct cs_scan *scan, const struct py_ob
 	say_number(pen, "shallow", py_getsizeof(py, o), false);
 	say_number(pen, "refcount", cs_le64(o->p) & UINT32_MAX, false);
 	if (o->type->flags & PY_FLAG_HAVE_GC)
-		say(pen, "gc", "%s", cs_le64(o->p - 16) ? "tracked" : "not tracked");
+		say(pen, "gc", "%s", py_word(py, o->addr - 16) ? "tracked" : "not tracked");
 	if (!scan->options.no_values) {
 		py_value(py, o, value, sizeof(value));
 		if (value[0])
