@@ -57,7 +57,10 @@ static bool looks_like_type(struct py *py, cs_addr addr, const unsigned char *p)
 		return false;
 	if (!is_metatype(py, cs_le64(p + l->off[PY_OB_TYPE])))
 		return false;
-	return cs_mem_u64(py->mem, mro + py_off(l, PY_TUPLE_ITEM), &first) && first == addr;
+	if (cs_mem_u64(py->mem, mro + py_off(l, PY_TUPLE_ITEM), &first))
+		return first == addr;
+	/* the rest must do where the file ends before the tuple */
+	return mro && mro % 16 == 0 && py->model->target.truncated;
 }
 
 /* "module.qualname" as Python prints it; builtins bare. */

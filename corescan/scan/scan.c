@@ -5,6 +5,7 @@
 #include "cpython/py_obmalloc.h"
 #include "cpython/py_own.h"
 #include "glibc/glibc.h"
+#include "glibc/glibc_rootless.h"
 #include "mem/mem_core.h"
 #include "mem/mem_live.h"
 #include "scan/regions.h"
@@ -107,7 +108,8 @@ static void describe_target(struct cs_scan *scan)
 	t->lost = mem->truncated;
 	t->swapped = mem->swapped;
 	t->missing = missing_bytes(scan->image);
-	t->truncated = mem->truncated || (scan->core && scan->core->lost_headers);
+	t->truncated = mem->truncated ||
+		       (scan->core && (scan->core->lost_headers || scan->core->lost_notes));
 	if (!scan->core)
 		return;
 	if (t->truncated)
@@ -125,6 +127,10 @@ static cs_status walk_malloc(struct cs_scan *scan, struct cs_error *err)
 {
 	cs_status st = cs_glibc_find(scan->image, &scan->model, &scan->glibc, err);
 
+	if (st == CS_NOTFOUND && scan->model.target.truncated) {
+		st = cs_glibc_rootless(scan->image, &scan->model, err);
+		return st == CS_NOTFOUND ? CS_OK : st;
+	}
 	if (st == CS_NOTFOUND)
 		return CS_OK;
 	return st ? st : cs_glibc_walk(scan->glibc, err);
