@@ -6,6 +6,7 @@
 enum {
 	MALLOC_SLACK = 32, /* a chunk is at most this much bigger than it must be */
 	INLINE_SLACK = 48, /* one value, its order byte rounded up, and malloc's own slack */
+	SMALLEST_ADDRESS = 1 << 16, /* vm.mmap_min_addr: nothing is mapped below */
 	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
 };
@@ -13,14 +14,20 @@ enum {
 
 /* Is word 0 of an object a reference count that keeps it alive? CPython
  * Include/object.h: 3.12+ immortal objects have 0xffffffff in the low half;
- * 3.14+ the low half is the count, then 16 bits overflow (0 with the GIL). */
-static bool refcnt_lives(const struct py *py, uint64_t word)
+ * 3.14+ the low half is the count, then 16 bits overflow (0 with the GIL).
+ *
+ * Addresses of a program at fixed addresses, and of its brk heap, are small
+ * enough for a count: in an array of pointers, "count" is an object's address. */
+static bool refcnt_lives(struct py *py, uint64_t word)
 {
-	if (py->no_refcnt_zero)
-		return (uint32_t)word && !(word >> 32 & 0xffff);
+	bool lives;
+
+	if (word < SMALLEST_ADDRESS)
+		return word;
 	if (word == UINT32_MAX && py_minor(&py->layout) >= 12)
 		return true;
-	return word && word < REFCNT_MAX;
+	lives = py->no_refcnt_zero ? (uint32_t)word && !(word >> 32 & 0xffff) : word < REFCNT_MAX;
+	return lives && !py_seems_object(py, word);
 }
 
 /* 3.13+: attribute values behind the object: capacity + 1 words, and a byte of

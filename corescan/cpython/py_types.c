@@ -44,6 +44,14 @@ static bool is_metatype(struct py *py, cs_addr addr)
 	return false;
 }
 
+bool py_seems_object(struct py *py, cs_addr addr)
+{
+	cs_addr type = addr % 8 ? 0 : py_word(py, addr + py_off(&py->layout, PY_OB_TYPE));
+
+	return type && type % 8 == 0 &&
+	       is_metatype(py, py_word(py, type + py_off(&py->layout, PY_OB_TYPE)));
+}
+
 static bool looks_like_type(struct py *py, cs_addr addr, const unsigned char *p)
 {
 	const struct py_layout *l = &py->layout;

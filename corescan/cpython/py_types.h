@@ -20,6 +20,10 @@ static inline uint32_t py_type_at(struct py *py, cs_addr addr)
 	return py_type_slow(py, addr);
 }
 
+/* Does an object seem to begin at addr: is its type's type a metatype? Adds no
+ * type, so indexes and pointers into py->types stay good. */
+bool py_seems_object(struct py *py, cs_addr addr);
+
 /* tp_name, bounded and NUL-terminated, or NULL when its bytes are nowhere. */
 const char *py_tp_name(struct py *py, cs_addr type);
 #endif
