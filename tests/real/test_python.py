@@ -152,14 +152,15 @@ def says_what_a_plain_worker_says(t, row):
     compare(t, row[0], "plain", row[1])
 
 
-WAYS_TO_ALLOCATE = [("PYTHONMALLOC", "malloc"), ("PYTHONMALLOC", "debug"),
-                    ("PYTHONMALLOC", "malloc_debug"), ("PYTHONTRACEMALLOC", "3"), ("PYTHONDEVMODE", "1")]
+WAYS_TO_ALLOCATE = {"malloc": ("PYTHONMALLOC", "malloc"), "debug": ("PYTHONMALLOC", "debug"),
+                    "malloc_debug": ("PYTHONMALLOC", "malloc_debug"),
+                    "tracemalloc": ("PYTHONTRACEMALLOC", "3"), "devmode": ("PYTHONDEVMODE", "1")}
 
 
 @check_each([(i, w) for i in FOUND for w in WAYS_TO_ALLOCATE],
-            name=lambda r: "%s-%s" % (r[0].name, r[1][1]))
+            name=lambda r: "%s-%s" % (r[0].name, r[1]))
 def knows_objects_whoever_allocates_them(t, row):
-    truth, stats, target = worker(t, row[0], "plain", "abort", **{row[1][0]: row[1][1]})
+    truth, stats, target = worker(t, row[0], "plain", "abort", **dict([WAYS_TO_ALLOCATE[row[1]]]))
     doc = t.corescan_json([target] + VIEWS)
     t.equal(doc["anomalies"]["count"], 0, "anomalies %s" % doc["anomalies"]["rows"][:3])
     unknown, present = check_ledger(t, doc, "abort")
