@@ -68,6 +68,7 @@ struct py {
 	CS_VEC(struct py_pool) pools;
 	CS_VEC(struct py_type) types;
 	struct cs_map type_by_addr;
+	struct cs_map row_by_name; /* hash of the name -> row in model->types */
 	cs_addr last_type; /* the type met last: neighbours are mostly alike */
 	uint32_t last_type_nr;
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */

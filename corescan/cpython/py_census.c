@@ -311,5 +311,8 @@ cs_status py_census(struct py *py, struct cs_error *err)
 		census_big(py, &blocks->big.items[i]);
 	for (size_t i = 0; i < py->pools.count; i++)
 		census_pool(py, &py->pools.items[i]);
+	if (!py->steps_left)
+		cs_model_anomaly(py->model, "python.limit", 0,
+				 "lists that lead over the same memory again and again were left");
 	return CS_OK;
 }

@@ -82,7 +82,7 @@ cs_addr py_dict_get(struct py *py, cs_addr dict, const char *key)
 	for (uint64_t i = 0; i < k.nentries; i++) {
 		cs_addr entry_key, value;
 
-		if (!py_keys_entry(py, &k, i, &entry_key, &value))
+		if (!py_step(py) || !py_keys_entry(py, &k, i, &entry_key, &value))
 			return 0;
 		if (value && entry_key &&
 		    py_word(py, entry_key + py_off(l, PY_STR_LENGTH)) == len &&

@@ -26,7 +26,7 @@ static uint64_t base_size(struct py *py, const struct py_type *type, const char 
 {
 	cs_addr at = type->addr;
 
-	for (int i = 0; at && i < BASES_MAX; i++) {
+	for (int i = 0; at && i < BASES_MAX && (!i || py_step(py)); i++) {
 		const char *have = py_tp_name(py, at);
 
 		if (have && !strcmp(have, name))
@@ -86,7 +86,8 @@ uint64_t py_struct_sizeof(struct py *py, const struct py_obj *o)
 	if (!code)
 		return size;
 	size += FORMATCODE; /* the terminator */
-	for (int i = 0; i < FORMATCODES_MAX && py_word(py, code); i++, code += FORMATCODE)
+	for (int i = 0; i < FORMATCODES_MAX && py_word(py, code) && (!i || py_step(py));
+	     i++, code += FORMATCODE)
 		size += FORMATCODE;
 	return size;
 }

@@ -45,12 +45,13 @@ static bool find_generations(struct py *py, cs_addr gc)
 	return false;
 }
 
-static uint64_t walk_list(struct py *py, cs_addr head, bool *whole)
+/* Every list together has no more entries than fit into memory. */
+static uint64_t walk_list(struct py *py, cs_addr head, uint64_t *left, bool *whole)
 {
-	uint64_t left = py->mem->present / HEAD_MIN, n = 0;
+	uint64_t n = 0;
 	cs_addr at = next_of(py, head);
 
-	for (; at != head && left; left--, n++) {
+	for (; at != head && *left; --*left, n++) {
 		at = next_of(py, at);
 		if (!at)
 			break;
@@ -69,6 +70,7 @@ cs_status py_gc_walk(struct py *py, struct py_gc_counts *out)
 {
 	const struct py_layout *l = &py->layout;
 	size_t states = py_has(l, PY_IS_GC) ? py->interp_count : 1;
+	uint64_t left = py->mem->present / HEAD_MIN;
 	bool found = false;
 
 	*out = (struct py_gc_counts){ .is_whole = true };
@@ -87,9 +89,10 @@ cs_status py_gc_walk(struct py *py, struct py_gc_counts *out)
 				walk_list(py,
 					  gc + py_off(l, PY_GC_GENERATIONS) +
 						  g * py_off(l, PY_GC_GENERATION_SIZE),
-					  &out->is_whole);
+					  &left, &out->is_whole);
 		if (is_head(py, gc + py_off(l, PY_GC_PERMANENT)))
-			out->permanent += walk_list(py, gc + py_off(l, PY_GC_PERMANENT), &out->is_whole);
+			out->permanent += walk_list(py, gc + py_off(l, PY_GC_PERMANENT), &left,
+						    &out->is_whole);
 	}
 	return found ? CS_OK : CS_NOTFOUND;
 }

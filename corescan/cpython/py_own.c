@@ -43,7 +43,7 @@ static cs_status own_datastack(struct py *py, cs_addr thread, struct cs_error *e
 	if (!py_has(l, PY_TS_DATASTACK_CHUNK))
 		return CS_OK;
 	chunk = py_word(py, thread + py_off(l, PY_TS_DATASTACK_CHUNK));
-	for (int i = 0; !st && chunk && i < CHUNKS_MAX; i++) {
+	for (int i = 0; !st && chunk && i < CHUNKS_MAX && py_step(py); i++) {
 		uint64_t size = py_word(py, chunk + py_off(l, PY_STACK_CHUNK_SIZE));
 
 		if (!size || size % 4096 || chunk % 4096 || size > cs_mem_run(py->mem, chunk))
@@ -65,7 +65,7 @@ static cs_status own_states(struct py *py, struct cs_error *err)
 		cs_addr thread = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
 
 		py_own_block(py, interp);
-		for (int n = 0; !st && thread && n < THREADS_MAX; n++) {
+		for (int n = 0; !st && thread && n < THREADS_MAX && py_step(py); n++) {
 			py_own_block(py, thread);
 			st = own_datastack(py, thread, err);
 			thread = py_word(py, thread + py_off(l, PY_TS_NEXT));
@@ -85,9 +85,9 @@ static void own_map(struct py *py, cs_addr root)
 		cs_addr node = cs_le64(p + i);
 		const unsigned char *q = node ? cs_mem_view(py->mem, node, mid) : NULL;
 
-		if (!q)
+		/* a node that is owned already was shown before */
+		if (!q || !mark(py, node, CS_BLOCK_RUNTIME))
 			continue;
-		py_own_block(py, node);
 		for (uint64_t k = 0; k + 8 <= mid; k += 8)
 			py_own_block(py, cs_le64(q + k));
 	}

@@ -76,6 +76,14 @@ static cs_status prove_version(struct py *py, cs_addr sysdict, struct cs_error *
 	return CS_OK;
 }
 
+static bool is_listed(const struct py *py, cs_addr interp)
+{
+	for (size_t i = 0; i < py->interp_count; i++)
+		if (py->interps[i] == interp)
+			return true;
+	return false;
+}
+
 /* Every interpreter of the list: its sys.__dict__ is of the proven dict type. A
  * subinterpreter may have no thread state at the moment. */
 static void list_interps(struct py *py, cs_addr head, cs_addr dict_type)
@@ -85,7 +93,7 @@ static void list_interps(struct py *py, cs_addr head, cs_addr dict_type)
 	for (py->interp_count = 0; head && head % 8 == 0 && py->interp_count < PY_INTERPS_MAX;) {
 		cs_addr dict = py_word(py, head + py_off(l, PY_IS_SYSDICT));
 
-		if (!dict || py_word(py, dict + py_off(l, PY_OB_TYPE)) != dict_type)
+		if (!dict || py_word(py, dict + py_off(l, PY_OB_TYPE)) != dict_type || is_listed(py, head))
 			break;
 		py->interps[py->interp_count++] = head;
 		head = py_word(py, head + py_off(l, PY_IS_NEXT));

@@ -345,5 +345,6 @@ void py_destroy(struct py *py)
 	cs_vec_free(&py->pools);
 	cs_vec_free(&py->types);
 	cs_map_deinit(&py->type_by_addr);
+	cs_map_deinit(&py->row_by_name);
 	free(py);
 }

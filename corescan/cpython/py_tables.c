@@ -22,6 +22,7 @@ static void own_chains(struct py *py, cs_addr table, uint64_t nbuckets,
 
 	if (!table || nbuckets > py->table_steps || !cs_mem_view(py->mem, buckets, nbuckets * 8))
 		return;
+	py->table_steps -= nbuckets;
 	py_own_block(py, table);
 	py_own_block(py, buckets);
 	for (uint64_t i = 0; i < nbuckets; i++) {
@@ -100,7 +101,8 @@ void py_tables_own(struct py *py)
 {
 	const struct py_layout *l = &py->layout;
 
-	py->table_steps = py->mem->present / HASHTABLE_ENTRY_MIN;
+	/* a bucket has 8 bytes, an entry 16 and more */
+	py->table_steps = py->mem->present / 8;
 
 	if (py_has(l, PY_RT_STATIC_STRINGS))
 		own_hashtable(py, py_word(py, py->runtime + py_off(l, PY_RT_STATIC_STRINGS)),

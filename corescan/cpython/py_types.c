@@ -8,7 +8,7 @@
 
 #include <stdio.h>
 
-enum { BASICSIZE_MAX = 1 << 20, NAME_MAX_LEN = 255, BASES_MAX = 64 };
+enum { BASICSIZE_MAX = 1 << 20, NAME_MAX_LEN = 255, BASES_MAX = 64, COLLISIONS_MAX = 8 };
 
 static size_t negative_slot(cs_addr addr)
 {
@@ -103,7 +103,7 @@ static const struct py_family *family_of(struct py *py, cs_addr addr)
 {
 	const struct py_layout *l = &py->layout;
 
-	for (int i = 0; addr && i < BASES_MAX; i++) {
+	for (int i = 0; addr && i < BASES_MAX && (!i || py_step(py)); i++) {
 		const struct py_family *f = py_family_of_type(py, addr);
 
 		if (f)
@@ -126,18 +126,27 @@ static uint16_t pre_of(const struct py *py, uint64_t flags)
 	return (uint16_t)pre;
 }
 
+/* FNV-1a, never 0. */
+static uint64_t hash_of(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
+	return h | 1;
+}
+
 /* Types of one name (a class made twice) share a row. */
 static bool row_for(struct py *py, const char *name, uint32_t *nr)
 {
-	struct cs_model *m = py->model;
+	uint64_t key = hash_of(name);
 
-	/* Few enough types that a scan per new type is nothing (it is once a type). */
-	for (size_t i = m->types.count; i-- > 0;)
-		if (m->types.items[i].kind == CS_KIND_PYTHON && !strcmp(m->types.items[i].name, name)) {
-			*nr = (uint32_t)i;
+	/* names chosen to collide get a row each */
+	for (int i = 0; i < COLLISIONS_MAX && cs_map_get(&py->row_by_name, key, nr); i++, key += 2)
+		if (!strcmp(py->model->types.items[*nr].name, name))
 			return true;
-		}
-	return cs_model_type(m, name, CS_KIND_PYTHON, nr, NULL) == CS_OK;
+	return cs_model_type(py->model, name, CS_KIND_PYTHON, nr, NULL) == CS_OK &&
+	       cs_map_put(&py->row_by_name, key, *nr);
 }
 
 static uint32_t add_type(struct py *py, cs_addr addr, const unsigned char *p)

@@ -22,6 +22,7 @@ void fake_py_begin(struct fake_py *f, unsigned minor)
 	f->py->image = &f->image;
 	f->py->mem = &f->mem;
 	f->py->model = &f->model;
+	f->py->module = &f->module;
 	py_layout_of_row(&f->py->layout, row);
 	f->py->no_refcnt_zero = minor >= 14;
 	f->py->steps_left = 1 << 30;

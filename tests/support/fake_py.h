@@ -17,6 +17,7 @@ struct fake_py {
 	unsigned char *bytes; /* FAKE_LEN, at FAKE_BASE */
 	struct cs_mem mem;
 	struct cs_image image;
+	struct cs_module module; /* without file or symbols */
 	struct cs_model model;
 	struct py *py;
 	cs_addr next_type;
