@@ -320,14 +320,43 @@ def code_parts(c):
     return parts + list(c.co_varnames + c.co_freevars + c.co_cellvars)
 
 
+HEAPTYPE = 1 << 9
+DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, types.MethodDescriptorType,
+               types.WrapperDescriptorType, types.ClassMethodDescriptorType)
+
+
 def referents(o):
-    """gc.get_referents, and what tp_traverse leaves out: code, dicts' str keys (3.11+)."""
+    """gc.get_referents, and what tp_traverse leaves out: code, dicts' str keys
+    (3.11+), the names of classes and descriptors."""
     if isinstance(o, types.CodeType):
         return code_parts(o)
-    return gc.get_referents(o) + (list(dict.keys(o)) if isinstance(o, dict) else [])
+    more = []
+    if isinstance(o, dict):
+        more = list(dict.keys(o))
+    elif isinstance(o, DESCRIPTORS):
+        more = [o.__name__]
+    elif isinstance(o, type) and o.__flags__ & HEAPTYPE:
+        more = [type.__dict__["__name__"].__get__(o), type.__dict__["__qualname__"].__get__(o)]
+    return gc.get_referents(o) + more
 
 
-def walk():
+def static_ranges():
+    """Where the interpreter's own data lies: objects there are no heap blocks."""
+    ranges, last = [], None
+    with open("/proc/self/maps") as f:
+        for line in f:
+            words = line.split(None, 5)
+            start, end = (int(x, 16) for x in words[0].split("-"))
+            path = words[5].strip() if len(words) > 5 else ""
+            ours = "python3" in path.rsplit("/", 1)[-1]
+            # .bss is the anonymous mapping right behind
+            if ours or (not path and last == start):
+                ranges.append((start, end))
+                last = end if ours else None
+    return ranges
+
+
+def walk(static):
     """Reachable objects of the types the collector does not track, by type."""
     seen, counts = set(), {t: 0 for t in LEAVES + (types.CodeType,)}
     todo = [gc.get_objects(), list(sys.modules.values())]
@@ -339,16 +368,19 @@ def walk():
                 continue
             seen.add(id(r))
             t = type(r)
-            if t in counts:
+            if t in counts and not any(a <= id(r) < b for a, b in static):
                 counts[t] += 1
             if t is not str and t is not int and t is not float and t is not bytes:
                 todo.append(r)
     return {t.__name__: n for t, n in counts.items()}
 
 
+STATIC = static_ranges()
+
+
 def tell():
     counts, sizes = {}, {}
-    reach = walk()
+    reach = walk(STATIC)
     tracked(counts, sizes)
     return {"version": list(sys.version_info[:3]), "pid": os.getpid(), "mode": MODE,
             "tracked": by_name(counts), "sizes": by_name(sizes), "reach": reach,

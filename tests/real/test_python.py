@@ -97,12 +97,14 @@ def check_types(t, doc, truth):
             # a code object has names and kinds of its locals (3.11+) that Python
             # cannot ask for
             got = max(n, got - truth["reach"]["code"])
-        t.true(abs(got - n) <= max(n * 0.005, 400) + STATIC_ROOM.get(name, 0),
+        room = n * 0.005
+        if name == "str" and truth["version"] >= [3, 12]:
+            room += 600     # interned strings live on when nothing holds them any more
+        if truth["mode"] == "numpy":
+            room += n * 0.05    # numpy's C code holds objects that nothing visits
+        t.true(-n * 0.005 <= got - n <= room,
                "%s: %d objects, a walk of everything reachable finds %d" % (name, got, n))
 
-
-# Objects a walk meets that are no heap blocks (small ints, static strings and code).
-STATIC_ROOM = {"int": 300, "str": 6000, "bytes": 4000, "tuple": 4000}
 
 
 def parse_stats(text):
