@@ -2,6 +2,7 @@
 # make check      everything again under ASan + UBSan with warnings as errors, and all tests
 #                 make check SAN=     the same without sanitizers
 #                 make check TESTS=tests/unit/report/%    only these (a pattern)
+# make fuzz       spoiled cores until you stop it (clang)
 # make bench      speed and memory as ratios to `cat CORE`
 # make install    PREFIX=/usr/local DESTDIR=
 # make clean
@@ -58,7 +59,8 @@ $(B)/libcorescan.so.0: $(LIB_OBJ)
 # ---- tests: a program of its own from each tests/**/test_*.c, and from each tool_*.c that
 # tests call; linked with archives, so that each holds only what it needs.
 SUPPORT_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/support/*.c))
-TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c)
+TEST_SRC     := $(wildcard tests/unit/*/test_*.c tests/forge/test_*.c tests/real/test_*.c \
+		tests/fuzz/test_*.c)
 TOOL_SRC     := $(wildcard tests/real/tool_*.c)
 TEST_PROGRAM := $(TEST_SRC:%.c=$(B)/%)
 TOOL         := $(TOOL_SRC:%.c=$(B)/%)
@@ -109,6 +111,16 @@ clang-warnings:
 	@$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) $(LANGUAGE) -Werror -fsyntax-only \
 		$(LIB_SRC) $(CLI_SRC) $(TEST_SRC) $(TOOL_SRC) $(wildcard tests/support/*.c)
 
+# Until it is stopped. Small cores in build-fuzz/corpus are where it starts from; what it
+# finds is replayed by build-fuzz/fuzz_core FILE.
+FUZZ_SRC := tests/fuzz/test_core.c tests/support/forge_core.c
+fuzz:
+	@mkdir -p build-fuzz/corpus
+	$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) -DFUZZER $(LANGUAGE) -O1 \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(LIB_SRC) $(FUZZ_SRC) \
+		-lcmocka $(LDLIBS) -o build-fuzz/fuzz_core
+	build-fuzz/fuzz_core -timeout=20 -max_len=16000000 build-fuzz/corpus
+
 bench: all
 	tests/bench/run $(B)/corescan
 
@@ -122,7 +134,7 @@ install: all
 	install -m 644 docs/corescan.1 $(DESTDIR)$(PREFIX)/share/man/man1/corescan.1
 
 clean:
-	rm -rf build build-check build-check-plain
+	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings bench install clean
+.PHONY: all check check-run clang-warnings fuzz bench install clean

@@ -1,0 +1,140 @@
+/* One door for bytes: a core file, opened and scanned whole.
+ *
+ * `make fuzz` links it with libFuzzer (clang). In the tests it is a plain
+ * program: it replays the files it is given, or without one a forged core, cut
+ * and spoiled. Whatever the bytes, the scan answers or says why not, and its
+ * ledger sums to what is present. */
+#include "forge_core.h"
+#include "report/report.h"
+#include "scan/scan.h"
+#include "cs_test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void must(int holds, const char *what, const char *detail)
+{
+	if (holds)
+		return;
+	fprintf(stderr, "%s: %s\n", what, detail);
+	abort();
+}
+
+/* The first, a middle and the last address of every span, and around them. */
+static void ask(struct cs_scan *scan)
+{
+	struct cs_blocks *blocks = &cs_scan_model(scan)->blocks;
+
+	for (size_t i = 0; i < blocks->spans.count && i < 64; i++) {
+		const struct cs_span *s = &blocks->spans.items[i];
+		const cs_addr at[] = { s->start - 1, s->start, s->start + 16, s->start + s->len / 2,
+				       s->start + s->len - 1 };
+
+		for (size_t k = 0; k < sizeof(at) / sizeof(*at); k++) {
+			struct cs_answer answer = { .rows = { NULL, 0, 0 } };
+
+			cs_ignore(cs_scan_object(scan, at[k], &answer, NULL), "any answer is good");
+			cs_answer_deinit(&answer);
+		}
+	}
+}
+
+static void report(struct cs_scan *scan)
+{
+	static const char *const names[] = { "summary", "by-type", "by-size", "arenas", "doctor" };
+	struct cs_report_options options = { .format = CS_FORMAT_JSON };
+	struct cs_ask asks[5] = { { .view = NULL } };
+	struct cs_error err = { .text = "" };
+	FILE *out = fopen("/dev/null", "w");
+
+	must(out != NULL, "open", "/dev/null");
+	for (size_t i = 0; i < 5; i++)
+		asks[i].view = cs_view_find(names[i]);
+	must(cs_report_write(out, cs_scan_model(scan), asks, 5, &options, &err) == CS_OK, "report", err.text);
+	fclose(out);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct cs_scan_options options = { .thorough = true };
+	struct cs_error err = { .text = "" };
+	struct cs_scan *scan = NULL;
+	int fd = memfd_create("core", 0);
+	char path[64];
+
+	must(fd >= 0 && write(fd, data, size) == (ssize_t)size, "write", "memfd");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+
+	cs_status st = cs_scan_open(path, &options, &scan, &err);
+
+	must(!st || *err.text, "a failure without words", path);
+	must(!strstr(err.text, "the ledger"), "settling", err.text);
+	if (!st) {
+		must(cs_model_check(cs_scan_model(scan), &err) == CS_OK, "check", err.text);
+		ask(scan);
+		report(scan);
+	}
+	cs_scan_close(scan);
+	close(fd);
+	return 0;
+}
+
+#ifndef FUZZER
+static int replay(const char *path)
+{
+	FILE *in = fopen(path, "rb");
+	unsigned char *bytes = NULL;
+	long len = -1;
+
+	if (in && !fseek(in, 0, SEEK_END) && (len = ftell(in)) >= 0 && !fseek(in, 0, SEEK_SET))
+		bytes = malloc((size_t)len + 1);
+	if (!bytes || fread(bytes, 1, (size_t)len, in) != (size_t)len) {
+		perror(path);
+		return 1;
+	}
+	LLVMFuzzerTestOneInput(bytes, (size_t)len);
+	free(bytes);
+	fclose(in);
+	return 0;
+}
+
+TEST(a_forged_core_cut_and_spoiled_anywhere_is_answered)
+{
+	struct forge f = { .loads = { NULL, 0, 0 } };
+	unsigned char *file, *spoiled;
+	size_t len;
+
+	forge_ordinary(&f);
+	file = forge_build(&f, &len);
+	spoiled = malloc(len);
+	assert_non_null(spoiled);
+	LLVMFuzzerTestOneInput(file, len);
+	for (size_t cut = 0; cut < len; cut += cut < 1024 ? 8 : 1021)
+		LLVMFuzzerTestOneInput(file, cut);
+	for (size_t at = 0; at < 2048 && at + 8 <= len; at += 8) {
+		memcpy(spoiled, file, len);
+		memset(spoiled + at, at % 16 ? 0xff : 0, 8);
+		LLVMFuzzerTestOneInput(spoiled, len);
+	}
+	free(spoiled);
+	free(file);
+	forge_deinit(&f);
+}
+
+int main(int argc, char **argv)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_forged_core_cut_and_spoiled_anywhere_is_answered),
+	};
+	int bad = 0;
+
+	for (int i = 1; i < argc; i++)
+		bad |= replay(argv[i]);
+	return argc > 1 ? bad : cmocka_run_group_tests(tests, NULL, NULL);
+}
+#endif
