@@ -111,10 +111,9 @@ static const char *version_in(struct cs_glibc *g, const char *p, size_t len)
 
 const char *glibc_version_text(struct cs_glibc *g, const struct cs_module *module)
 {
-	const struct cs_mem_seg *end = g->mem->segs.items + g->mem->segs.count;
 	struct cs_mem_seg *seg = cs_mem_find_next(g->mem, module->range.start);
 
-	for (; seg && seg < end; seg++) {
+	for (; seg && seg < g->mem->segs.items + g->mem->segs.count; seg++) {
 		cs_addr from = seg->start > module->range.start ? seg->start : module->range.start;
 
 		if (!cs_range_has(module->range, from, 1))

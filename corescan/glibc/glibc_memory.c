@@ -154,11 +154,10 @@ static size_t search_run(struct cs_mem *mem, const unsigned char *p, cs_addr add
 size_t glibc_hits_in_memory(struct cs_mem *mem, struct cs_range range, struct glibc_hit *hits,
 			    size_t max)
 {
-	const struct cs_mem_seg *end = mem->segs.items + mem->segs.count;
 	struct cs_mem_seg *seg = cs_mem_find_next(mem, range.start);
 	size_t n = 0;
 
-	for (; seg && seg < end && n < max; seg++) {
+	for (; seg && seg < mem->segs.items + mem->segs.count && n < max; seg++) {
 		cs_addr from = seg->start > range.start ? seg->start : range.start;
 
 		if (!cs_range_has(range, from, 1))

@@ -187,11 +187,10 @@ static uint64_t present_in(const struct cs_mem_seg *seg, uint64_t off, uint64_t 
 
 uint64_t cs_mem_present(struct cs_mem *mem, cs_addr addr, uint64_t len)
 {
-	struct cs_mem_seg *end = mem->segs.items + mem->segs.count;
 	struct cs_mem_seg *seg = cs_mem_find_next(mem, addr);
 	uint64_t n = 0;
 
-	for (; seg && seg < end && len; seg++) {
+	for (; seg && seg < mem->segs.items + mem->segs.count && len; seg++) {
 		if (seg->start > addr) {
 			if (seg->start - addr >= len)
 				break;

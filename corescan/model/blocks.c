@@ -150,11 +150,12 @@ static uint64_t span_prev(const struct cs_span *span, uint64_t granule)
 
 struct cs_span *cs_blocks_span(struct cs_blocks *blocks, cs_addr addr)
 {
-	struct cs_span *s = blocks->spans.items + blocks->last_span;
 	size_t lo = 0, hi = blocks->spans.count;
+	struct cs_span *s;
 
 	if (!hi)
 		return NULL;
+	s = blocks->spans.items + blocks->last_span;
 	if (addr - s->start < s->len)
 		return s;
 	while (lo < hi) {
