@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-enum { BASICSIZE_MAX = 1 << 20, NAME_MAX_LEN = 255, BASES_MAX = 64, COLLISIONS_MAX = 8 };
+enum { BASICSIZE_MAX = 1 << 20, NAME_MAX_LEN = 255, BASES_MAX = 64, COLLISIONS_MAX = 8,
+       BUILTINS_MAX = 4096 };
 
 static size_t negative_slot(cs_addr addr)
 {
@@ -71,6 +72,27 @@ static bool looks_like_type(struct py *py, cs_addr addr, const unsigned char *p)
 	return mro && mro % 16 == 0 && py->model->target.truncated;
 }
 
+/* Where .rodata is nowhere, the builtins module still knows its types by name. */
+static bool builtin_name(struct py *py, cs_addr type, char *out, size_t cap)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr dict = py->interp_count ? py_word(py, py->interps[0] + py_off(l, PY_IS_BUILTINS)) : 0;
+	struct py_keys k;
+
+	if (!dict || !py_keys_load(py, py_word(py, dict + py_off(l, PY_DICT_KEYS)), &k) ||
+	    k.nentries > BUILTINS_MAX)
+		return false;
+	for (uint64_t i = 0; i < k.nentries; i++) {
+		cs_addr key, value;
+
+		if (!py_keys_entry(py, &k, i, &key, &value))
+			return false;
+		if (value == type)
+			return key && py_str_text(py, key, out, cap, NULL);
+	}
+	return false;
+}
+
 /* "module.qualname" as Python prints it; builtins bare. */
 static void name_of(struct py *py, cs_addr addr, uint64_t flags, char *out, size_t cap)
 {
@@ -90,8 +112,10 @@ static void name_of(struct py *py, cs_addr addr, uint64_t flags, char *out, size
 	}
 	if (!qualname[0] && tp_name)
 		snprintf(out, cap, "%s", strncmp(tp_name, "builtins.", 9) ? tp_name : tp_name + 9);
-	else if (!qualname[0])
+	else if (!qualname[0] && !builtin_name(py, addr, out, cap))
 		snprintf(out, cap, "type at " CS_ADDR, addr);
+	else if (!qualname[0])
+		return;
 	else if (!module[0] || !strcmp(module, "builtins"))
 		snprintf(out, cap, "%s", qualname);
 	else

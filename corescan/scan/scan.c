@@ -196,6 +196,23 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 	return st;
 }
 
+/* Files that could not be used: another build lies there, or none. */
+static void describe_files(struct cs_scan *scan)
+{
+	for (size_t i = 0; i < scan->image->modules.count; i++) {
+		const struct cs_module *m = &scan->image->modules.items[i];
+
+		if (m->file == CS_FILE_MISMATCH)
+			cs_model_anomaly(&scan->model, "file.replaced", m->range.start,
+					 "%s on disk is another build than the process ran "
+					 "(build id differs): not used",
+					 m->path);
+		else if (m->file == CS_FILE_MISSING && *m->path == '/')
+			cs_model_finding(&scan->model, "file not found", "build id", NULL, "%s",
+					 m->path);
+	}
+}
+
 static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_error *err)
 {
 	cs_status st = open_target(scan, target, err);
@@ -203,6 +220,7 @@ static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_er
 	if (st)
 		return st;
 	describe_target(scan);
+	describe_files(scan);
 	if (!tell(scan, "malloc", 100))
 		return cs_fail(err, CS_LIMIT, 0, "interrupted");
 	st = walk(scan, err);
