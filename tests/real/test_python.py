@@ -6,6 +6,7 @@ import ast
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -228,6 +229,24 @@ def finds_the_runtime_without_symbols(t, interpreter):
     check_ledger(t, doc, "abort")
     check_types(t, doc, truth)
     check_pymalloc(t, doc, stats)
+
+
+@check_each(FOUND, name=lambda i: i.name)
+def says_that_the_binary_was_replaced_and_does_without(t, interpreter):
+    path = without_symbols(t, interpreter)      # a copy that may be overwritten
+    prefix = subprocess.run([interpreter.path, "-c", "import sys; print(sys.base_prefix)"],
+                            stdout=subprocess.PIPE, timeout=60).stdout.decode().strip()
+    other = type(interpreter)(path, interpreter.version, path)
+    _, _, target = worker(t, other, "plain", "abort", PYTHONHOME=prefix)
+    os.unlink(path)
+    shutil.copy("/bin/ls", path)
+    doc = t.corescan_json([target] + VIEWS, exits=(1,))
+    t.true(any(a["kind"] == "file.replaced" and path in a["text"] for a in doc["anomalies"]["rows"]),
+           "anomalies say it: %s" % doc["anomalies"]["rows"][:3])
+    check_ledger(t, doc, "abort")
+    types = {r["type"]: r["count"] for r in rows(doc, "by-type")}
+    for name in ("str", "dict", "list", "__main__.Order"):
+        t.true(types.get(name), "no %s" % name)
 
 
 @check_each([p for p, reason in LEFT_OUT if "too old" in reason], name=os.path.basename)
