@@ -255,10 +255,15 @@ static void own_malloc_block(struct py *py, const struct cs_block *block)
 	    has_size(block, py_off(&py->layout, PY_MAP_MID_SIZE)))
 		own_map_node(py, block);
 	py_table_own_block(py, block);
-	/* behind the raw domain's debug header, when there is one */
-	p = block->len > py->skew ? cs_mem_view(py->mem, block->addr + py->skew, ARENA_BLOCK_HEAD) : NULL;
-	if (p && is_compiler_arena(block->addr + py->skew, p, block->len - py->skew))
-		py_own_block(py, block->addr + py->skew);
+	/* behind one debug header, or two: see py_block_at */
+	for (uint64_t skew = py->skew;; skew += py->skew) {
+		p = block->len > skew ? cs_mem_view(py->mem, block->addr + skew, ARENA_BLOCK_HEAD) :
+					NULL;
+		if (p && is_compiler_arena(block->addr + skew, p, block->len - skew))
+			py_own_block(py, block->addr + skew);
+		if (skew >= 2 * py->skew)
+			return;
+	}
 }
 
 /* What malloc holds for the interpreter and only its shape tells. */
