@@ -128,18 +128,16 @@ static void claim_all(struct py *py, const struct py_obj *o)
 		py_instance_claim(py, o);
 }
 
-/* Count a live object and let it claim what it owns. */
-static void count_object(struct py *py, const struct py_obj *o, uint64_t len)
+/* Count a live object of len bytes of block, of which getsizeof would say shallow. */
+static void count(struct py *py, const struct py_obj *o, uint64_t len, uint64_t shallow)
 {
-	const struct py_type *t = o->type;
-	struct cs_type *row = &py->model->types.items[t->model_nr];
+	struct cs_type *row = &py->model->types.items[o->type->model_nr];
 
 	row->count++;
 	row->bytes += len;
-	if (t->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
+	row->shallow += shallow;
+	if (o->type->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
 		py->tracked++;
-	row->shallow += py_getsizeof(py, o);
-	claim_all(py, o);
 }
 
 /* A dead object that CPython keeps for reuse: up to 3.13 its count is 0 and
@@ -155,7 +153,6 @@ static bool is_cached(const struct py *py, const struct py_obj *o)
 static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
 {
 	const struct py_type *t = o->type;
-	struct cs_type *row = &py->model->types.items[t->model_nr];
 	uint64_t need = t->need, size = t->need;
 
 	if (!t->is_leaf && (t->flags & PY_FLAG_MANAGED_DICT || !t->family->leaf ||
@@ -163,11 +160,7 @@ static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
 		return false;
 	if (!size_fits(o, need, len) || !refcnt_lives(py, cs_le64(o->p)))
 		return false;
-	row->count++;
-	row->bytes += len;
-	row->shallow += size + t->pre;
-	if (t->flags & PY_FLAG_HAVE_GC && cs_le64(o->p - GC_NEXT_BACK))
-		py->tracked++;
+	count(py, o, len, size + t->pre);
 	return true;
 }
 
@@ -185,7 +178,8 @@ static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned
 		if (!fits(py, &o, len))
 			continue;
 		if (refcnt_lives(py, cs_le64(o.p))) {
-			count_object(py, &o, len);
+			count(py, &o, len, py_getsizeof(py, &o));
+			claim_all(py, &o);
 			return CS_BLOCK_OBJECT;
 		}
 		if (is_cached(py, &o))

@@ -35,7 +35,6 @@ struct walk {
 	cs_addr seen[PY_INTERPS_MAX]; /* arrays walked already */
 	size_t seen_count;
 	uint64_t absent; /* arenas of which nothing is in memory */
-	struct cs_error *err;
 };
 
 static bool power_of_two_times_16(uint64_t n)
@@ -553,7 +552,7 @@ struct cs_span *py_pool_span(struct py *py, const struct py_pool *pool)
 
 cs_status py_obmalloc_walk(struct py *py, struct cs_error *err)
 {
-	struct walk w = { .py = py, .err = err };
+	struct walk w = { .py = py };
 	const char *found_by;
 	cs_status st;
 

@@ -139,20 +139,19 @@ static bool is_static_type(struct py *py, cs_addr addr, const char *name, uint64
 
 /* What a truncated core may have kept: the interpreter's static types. Weaker:
  * the version stays what the binary says, the micro release unknown perhaps. */
-static cs_status prove_static_types(struct py *py, struct cs_error *why)
+static cs_status prove_static_types(struct py *py)
 {
 	const struct py_layout *l = &py->layout;
 	cs_addr dict = 0;
 
 	if (cs_module_symbol(py->module, py->image, "PyType_Type", &py->type_type, NULL) ||
 	    cs_module_symbol(py->module, py->image, "PyDict_Type", &dict, NULL))
-		return CS_FAULT; /* why says what is missing */
+		return CS_FAULT;
 	if (!is_static_type(py, py->type_type, "type", PY_FLAG_TYPE) ||
 	    py_word(py, py->type_type + py_off(l, PY_TP_BASICSIZE)) != py_off(l, PY_HT_SIZE) ||
 	    !is_static_type(py, dict, "dict", PY_FLAG_DICT))
 		return CS_FAULT;
 	py->proven_by = "type(type) is type; sys.__dict__ is not in the core";
-	(void)why;
 	return CS_OK;
 }
 
@@ -169,7 +168,7 @@ cs_status py_proof(struct py *py, struct cs_error *why)
 			break;
 		st = prove_interp(py, at, why);
 	}
-	if (st == CS_FAULT && head && !prove_static_types(py, why)) {
+	if (st == CS_FAULT && head && !prove_static_types(py)) {
 		py->interps[0] = head;
 		py->interp_count = 1;
 		return CS_OK;
