@@ -29,7 +29,8 @@ typedef enum CS_MUST_CHECK cs_status {
 	CS_LIMIT,	/* a bound of ours was reached */
 	CS_NOMEM,
 	CS_OS,	 /* the system refused; text holds errno's words */
-	CS_USAGE /* the user asked for something that does not exist */
+	CS_USAGE, /* the user asked for something that does not exist */
+	CS_STOPPED /* somebody asked us to end: Ctrl-C in a debugger */
 } cs_status;
 
 struct cs_error {

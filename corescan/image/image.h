@@ -12,6 +12,7 @@
 #ifndef CS_IMAGE_H
 #define CS_IMAGE_H
 #include "base/arena.h"
+#include "base/pulse.h"
 #include "mem/mem.h"
 
 enum cs_mapping_kind {
@@ -74,6 +75,7 @@ struct cs_image_options { /* all may be NULL */
 	const char *exe;
 	const char *sysroot;
 	const char *debug_dir;
+	struct cs_pulse *pulse; /* borrowed, must outlive the image */
 };
 
 struct cs_image {

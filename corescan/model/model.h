@@ -12,6 +12,7 @@
 #define CS_MODEL_H
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/pulse.h"
 #include "model/blocks.h"
 
 enum cs_category {
@@ -103,6 +104,7 @@ struct cs_target_info {
 };
 
 struct cs_model {
+	struct cs_pulse *pulse; /* the scan's, borrowed; NULL: nobody listens */
 	struct cs_target_info target;
 	struct cs_blocks blocks;
 	CS_VEC(struct cs_region) regions;

@@ -13,12 +13,6 @@
 #include <ctype.h>
 #include <errno.h>
 
-static bool tell(const struct cs_scan *scan, const char *step, unsigned permille)
-{
-	return !scan->options.progress ||
-	       scan->options.progress(scan->options.progress_ctx, step, permille);
-}
-
 static uint64_t present_of(void *ctx, cs_addr addr, uint64_t len)
 {
 	return cs_mem_present(ctx, addr, len);
@@ -43,7 +37,7 @@ static bool names_pid(const char *target, const struct cs_scan_options *options,
 static cs_status open_target(struct cs_scan *scan, const char *target, struct cs_error *err)
 {
 	const struct cs_scan_options *o = &scan->options;
-	struct cs_image_options image = { o->exe, o->sysroot, o->debug_dir };
+	struct cs_image_options image = { o->exe, o->sysroot, o->debug_dir, &scan->pulse };
 	struct cs_live_options live = { o->allow_swap_in };
 	cs_status st;
 	int pid;
@@ -169,14 +163,14 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 	cs_status st = walk_malloc(scan, err);
 	uint64_t overlap;
 
-	if (!st && !tell(scan, "pymalloc", 300))
-		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (!st)
+		st = cs_pulse_step(&scan->pulse, "pymalloc", 300, 500, err);
 	if (!st)
 		st = walk_python(scan, err);
 	if (!st && scan->glibc)
 		st = cs_glibc_mapped(scan->glibc, err);
-	if (!st && !tell(scan, "objects", 500))
-		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (!st)
+		st = cs_pulse_step(&scan->pulse, "objects", 500, 900, err);
 	if (st)
 		return st;
 	overlap = cs_blocks_seal(&scan->model.blocks);
@@ -215,19 +209,21 @@ static void describe_files(struct cs_scan *scan)
 
 static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_error *err)
 {
-	cs_status st = open_target(scan, target, err);
+	cs_status st = cs_pulse_step(&scan->pulse, "opening", 0, 100, err);
 
+	if (!st)
+		st = open_target(scan, target, err);
 	if (st)
 		return st;
 	describe_target(scan);
 	describe_files(scan);
-	if (!tell(scan, "malloc", 100))
-		return cs_fail(err, CS_LIMIT, 0, "interrupted");
-	st = walk(scan, err);
+	st = cs_pulse_step(&scan->pulse, "malloc", 100, 300, err);
+	if (!st)
+		st = walk(scan, err);
 	if (!st)
 		st = cs_regions_of_image(scan->image, &scan->model, err);
-	if (!st && !tell(scan, "ledger", 900))
-		st = cs_fail(err, CS_LIMIT, 0, "interrupted");
+	if (!st)
+		st = cs_pulse_step(&scan->pulse, "ledger", 900, 1000, err);
 	if (!st)
 		st = cs_model_settle(&scan->model, present_of, scan->image->mem, err);
 	if (!st)
@@ -247,6 +243,9 @@ cs_status cs_scan_open(const char *target, const struct cs_scan_options *options
 		return cs_fail(err, CS_NOMEM, 0, "no memory");
 	if (options)
 		scan->options = *options;
+	scan->pulse = (struct cs_pulse){ .beat = scan->options.progress,
+					 .ctx = scan->options.progress_ctx };
+	scan->model.pulse = &scan->pulse;
 	st = scan_all(scan, target, err);
 	if (st)
 		cs_scan_close(scan);

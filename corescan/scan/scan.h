@@ -17,7 +17,7 @@ struct cs_scan_options {
 	bool thorough;	    /* --doctor: prove more than the views need */
 	bool no_values;	    /* never copy text of the target's objects into the model */
 	/* Called now and then with what is being done and how far it is (0..1000),
-	 * may be NULL. Returning false ends the scan with CS_LIMIT. */
+	 * may be NULL. Returning false ends the scan with CS_STOPPED. */
 	bool (*progress)(void *ctx, const char *step, unsigned permille);
 	void *progress_ctx;
 };

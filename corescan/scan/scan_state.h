@@ -9,6 +9,7 @@ struct cs_glibc;
 
 struct cs_scan {
 	struct cs_scan_options options;
+	struct cs_pulse pulse;
 	struct cs_model model;
 	struct cs_core *core; /* one of these two */
 	struct cs_live *live;
