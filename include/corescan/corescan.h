@@ -1,4 +1,4 @@
-/* corescan.h - the library behind the corescan program.
+/* corescan.h - the library behind the corescan program and its GDB commands.
  *
  * A handle is one target, read once; every question about it is a view, named
  * as on the command line, and an answer is a text in a format of your choice.
@@ -22,6 +22,7 @@
 #ifndef CORESCAN_H
 #define CORESCAN_H
 #include <stddef.h>
+#include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -33,7 +34,7 @@ extern "C" {
 
 /* Changes when a program built against an older header would no longer work.
  * Compare with corescan_abi() after loading the library by hand. */
-#define CORESCAN_ABI 0
+#define CORESCAN_ABI 1
 
 /* The numbers the program exits with. */
 enum corescan_result {
@@ -41,6 +42,7 @@ enum corescan_result {
 	CORESCAN_PART = 1,   /* answered, but memory is missing or contradicts itself */
 	CORESCAN_USAGE = 2,  /* no such view, option or format; called out of order */
 	CORESCAN_FAILED = 3, /* the target cannot be read; no memory */
+	CORESCAN_STOPPED = 4, /* poll() of the hooks asked to end */
 };
 
 struct corescan;
@@ -63,8 +65,11 @@ CORESCAN_API struct corescan *corescan_new(void);
 /* Set an option, named as on the command line without dashes. Before opening:
  * "exe", "sysroot", "debug-dir", "pid" ("1": the target is a pid whatever files
  * exist), "allow-swap-in". At any time, for the renderings that follow: "top",
- * "sort", "min", "type", "no-values", and "width" in columns for text. A NULL
- * value sets it back. Values are copied. */
+ * "sort", "min", "type", "no-values", and for text: "width" in columns, "ascii"
+ * ("1": no letter beyond it), "bars", "color", "commands" ("gdb": name debugger
+ * commands to go on with, not the program's options), "header" ("0": none).
+ * "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
+ * Values are copied. */
 CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const char *value);
 
 /* Read a core file or a process (all digits and no such file), once for each
@@ -82,6 +87,99 @@ CORESCAN_API void corescan_free(char *text);
 /* What went wrong in the last call on this handle that failed; never NULL,
  * good until the next call. */
 CORESCAN_API const char *corescan_error(const struct corescan *cs);
+
+/* In one sentence what is missing from the answers ("2 anomalies, 1.2 MiB mapped
+ * but not in the core"); "" when nothing is, or no target is open. Good until
+ * the next call. */
+CORESCAN_API const char *corescan_missing(struct corescan *cs);
+
+/* The address the last rendering ended with: of the view "object" the object or
+ * block itself, else the last one shown. 0: none. */
+CORESCAN_API uint64_t corescan_last_address(const struct corescan *cs);
+
+/* ---- For debuggers: a target that somebody else holds ---- */
+
+/* One read of the target's memory. The library presets got to -1; read() sets
+ * it to len as the last thing it does when all bytes are there, and leaves it
+ * otherwise (it is all or nothing; the library finds the gap by asking again). */
+struct corescan_read {
+	uint64_t addr;
+	void *buf;
+	uint64_t len;
+	int64_t got;
+};
+
+struct corescan_hooks {
+	size_t size; /* sizeof(struct corescan_hooks) */
+	void *user;
+	/* May be NULL: the library reads by itself, and nothing is compared. */
+	void (*read)(void *user, struct corescan_read *request);
+	/* May be NULL. Called every few milliseconds; not 0 ends the call that is under
+	 * way with CORESCAN_STOPPED. PyErr_CheckSignals has the right form. */
+	int (*poll)(void);
+	/* May be NULL. Called about twice a second; permille of the whole scan. */
+	void (*progress)(void *user, const char *step, unsigned permille);
+};
+
+/* Copied. All three are only called from inside calls on this handle. With
+ * read() set, a target the library reads by itself is compared with what read()
+ * says, one page of it, when it is opened; CORESCAN_FAILED when they differ. */
+CORESCAN_API int corescan_hook(struct corescan *cs, const struct corescan_hooks *hooks);
+
+/* A file that the module (or separate debug file) of this build id, in hex, can
+ * be read from; preferred to what the library would find. Before opening. A
+ * file that turns out to be another build is not used. */
+CORESCAN_API int corescan_file(struct corescan *cs, const char *build_id, const char *path);
+
+struct corescan_thread {
+	int64_t tid;
+	uint64_t sp, pc, fs_base; /* 0: unknown */
+};
+
+/* A process that the caller holds stopped, and keeps so while the handle is open. */
+struct corescan_process {
+	size_t size;	  /* sizeof(struct corescan_process) */
+	const char *name; /* for the report: "core.1234", "localhost:3333"; NULL: the pid */
+	int64_t pid;	  /* 0: unknown */
+	/* Not 0: a process of this machine that the calling process traces; the
+	 * library reads /proc/PID and the memory itself and needs only the threads.
+	 * 0: everything is read with the hooks' read(). */
+	int is_traced_here;
+	int is_core;	  /* read() answers from a core file */
+	const struct corescan_thread *threads; /* the first: where it stopped */
+	size_t thread_count;
+	/* The rest is for read() only. maps: as /proc/PID/maps, mappings by address. */
+	const char *maps, *command, *exe;
+	const uint64_t *auxv; /* tag and value in turns */
+	size_t auxv_words;
+};
+
+/* As corescan_open(), of a process that is held. Results are the same. The
+ * process is never resumed nor written to. */
+CORESCAN_API int corescan_open_process(struct corescan *cs, const struct corescan_process *process);
+
+/* ---- For debuggers: the views as commands ---- */
+
+struct corescan_command {
+	const char *name;     /* "pyheap top", "corescan heap whatis" */
+	const char *view;     /* what it shows: a name of corescan_view_name() */
+	const char *argument; /* "ADDR", "N", "GLOB", ...; NULL: none */
+	int is_required;      /* the argument */
+	const char *help;     /* one sentence */
+};
+
+/* Commands from 0 on whose views this version answers, NULL beyond the last.
+ * Prefixes ("pyheap", "corescan", "corescan heap") come before what they begin,
+ * with a NULL view. Good for as long as the library is loaded. */
+CORESCAN_API const struct corescan_command *corescan_command_at(size_t nr);
+
+/* Answer a command as text. words: what follows its name, addresses as numbers;
+ * and the report's options as on the command line (--top 5, --sort COLUMN,
+ * --format json). skip: rows to leave out, for a next page. *shown: how many
+ * rows of the table this was, *more: how many follow (both may be NULL). */
+CORESCAN_API int corescan_command(struct corescan *cs, const char *name, size_t count,
+				  const char *const *words, uint64_t skip, char **text,
+				  uint64_t *shown, uint64_t *more);
 
 /* NULL is allowed. */
 CORESCAN_API void corescan_close(struct corescan *cs);

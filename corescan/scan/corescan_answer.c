@@ -1,0 +1,134 @@
+/* corescan_answer.c - the public functions of libcorescan that answer from a full handle. */
+#include "scan/corescan_state.h"
+
+#include "report/report_number.h"
+
+#include <string.h>
+
+static const struct cs_view *built_view(const char *name)
+{
+	const struct cs_view *view = name ? cs_view_find(name) : NULL;
+
+	return view && view->build ? view : NULL;
+}
+
+const char *corescan_view_name(size_t nr)
+{
+	const struct cs_view *view;
+
+	for (size_t i = 0; (view = cs_view_at(i)); i++)
+		if (view->build && !nr--)
+			return view->name;
+	return NULL;
+}
+
+const char *corescan_view_title(const char *name)
+{
+	const struct cs_view *view = built_view(name);
+
+	return view ? view->title : NULL;
+}
+
+const char *corescan_view_help(const char *name)
+{
+	const struct cs_view *view = built_view(name);
+
+	return view ? view->help : NULL;
+}
+
+const char *corescan_view_argument(const char *name)
+{
+	const struct cs_view *view = built_view(name);
+
+	return view ? view->argument : NULL;
+}
+
+static cs_status set_up(struct corescan *cs, const char *format, struct cs_report_options *out)
+{
+	cs_status st = cs_report_set(out, "format", format, &cs->err);
+	const char *width = cs_handle_value(cs, "width");
+	uint64_t columns;
+
+	for (size_t i = 0; !st && i < cs->setting_count; i++) {
+		const struct cs_setting *s = &cs->settings[i];
+
+		if (s->value && strcmp(s->name, "width") && !cs_is_scan_option(s->name))
+			st = cs_report_set(out, s->name, s->value, &cs->err);
+	}
+	out->target = cs->target;
+	out->look.is_utf8 = true;
+	if (width && cs_number_parse(width, &columns))
+		out->look.width = columns < UINT16_MAX ? (unsigned)columns : UINT16_MAX;
+	return st;
+}
+
+/* Find the view and, for one about an address, what is known there. */
+static cs_status set_ask(struct corescan *cs, const char *view, const char *argument,
+			 struct cs_ask *ask, struct cs_answer *answer)
+{
+	cs_status st;
+
+	ask->view = built_view(view);
+	if (!ask->view)
+		return cs_fail(&cs->err, CS_USAGE, 0, "there is no view '%.40s'", view);
+	if (!ask->view->argument != !argument)
+		return cs_fail(&cs->err, CS_USAGE, 0, "the view '%s' takes %s", ask->view->name,
+			       argument ? "no argument" : "an address");
+	if (!argument)
+		return CS_OK;
+	if (!cs_number_parse_address(argument, &ask->addr))
+		return cs_fail(&cs->err, CS_USAGE, 0, "'%.40s' is not an address", argument);
+	st = cs_scan_object(cs->scan, ask->addr, answer, &cs->err);
+	if (st == CS_OK)
+		ask->answer = answer;
+	return st == CS_NOTFOUND ? CS_OK : st;
+}
+
+static cs_status render(struct corescan *cs, const struct cs_ask *ask, size_t count,
+			const struct cs_report_options *options, char **text)
+{
+	size_t len = 0;
+	char *buf = NULL;
+	FILE *out = open_memstream(&buf, &len);
+
+	if (!out)
+		return cs_fail(&cs->err, CS_NOMEM, 0, "no memory for the answer");
+
+	cs_status st = cs_report_write(out, cs_scan_model(cs->scan), ask, count, options, &cs->err);
+	bool failed = ferror(out);
+
+	if ((fclose(out) || failed) && !st)
+		st = cs_fail(&cs->err, CS_NOMEM, 0, "no memory for the answer");
+	if (st)
+		free(buf);
+	else
+		*text = buf;
+	return st;
+}
+
+int corescan_render(struct corescan *cs, const char *view, const char *argument,
+		    const char *format, char **text)
+{
+	struct cs_report_options options = { 0 };
+	struct cs_answer answer = { 0 };
+	struct cs_ask ask = { 0 };
+	cs_status st;
+
+	*text = NULL;
+	if (!cs->scan)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "no target is open"));
+	st = set_up(cs, format, &options);
+	if (!st && view)
+		st = set_ask(cs, view, argument, &ask, &answer);
+	if (!st)
+		st = render(cs, &ask, view ? 1 : 0, &options, text);
+	cs_answer_deinit(&answer);
+	if (st)
+		return cs_result_of(st);
+	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
+}
+
+void corescan_free(char *text)
+{
+	free(text);
+}

@@ -1,0 +1,32 @@
+/* corescan_state.h - what a handle of the public header holds; for this room only. */
+#ifndef CS_CORESCAN_STATE_H
+#define CS_CORESCAN_STATE_H
+#include "corescan/corescan.h"
+#include "report/report.h"
+#include "scan/scan.h"
+
+enum { OPTIONS_MAX = 24 };
+
+struct cs_setting {
+	char *name, *value;
+};
+
+struct corescan {
+	struct cs_scan *scan;
+	struct cs_setting settings[OPTIONS_MAX]; /* in the order they were first set */
+	size_t setting_count;
+	struct cs_error err;
+	char *target;
+	char missing[240];     /* corescan_missing()'s words */
+	uint64_t last_address; /* of the last rendering */
+};
+
+/* CORESCAN_OK, _USAGE, _STOPPED or _FAILED. */
+int cs_result_of(cs_status st);
+
+/* The value an option was set to, or NULL. */
+const char *cs_handle_value(struct corescan *cs, const char *name);
+
+/* Set before opening; no option of the report. */
+bool cs_is_scan_option(const char *name);
+#endif
