@@ -1,4 +1,5 @@
 #include "image/debug_file.h"
+#include "image/image_build.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -51,13 +52,17 @@ static struct cs_elf *search(const struct cs_module *module, const struct cs_ima
 	static const char system_dir[] = "/usr/lib/debug";
 	const struct cs_image_options *o = &image->options;
 	struct cs_elf *elf = NULL;
+	char dir[PATH_MAX];
 
 	if (module->build_id_len < 2)
 		return NULL;
-	if (o->debug_dir)
-		elf = search_dir(module, "", o->debug_dir);
-	if (!elf && o->sysroot)
-		elf = search_dir(module, o->sysroot, system_dir);
+	for (size_t i = 0; !elf && i < o->file_count; i++)
+		if (cs_image_file_is(&o->files[i], module))
+			elf = try_debug(module, o->files[i].path);
+	for (const char *list = o->debug_dir; !elf && cs_image_dir(&list, dir, sizeof(dir));)
+		elf = search_dir(module, "", dir);
+	for (const char *list = o->sysroot; !elf && cs_image_dir(&list, dir, sizeof(dir));)
+		elf = search_dir(module, dir, system_dir);
 	if (!elf)
 		elf = search_dir(module, "", system_dir);
 	return elf;

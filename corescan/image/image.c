@@ -123,6 +123,22 @@ const struct cs_mapping *cs_image_mapping(const struct cs_image *image, cs_addr 
 	return &image->mappings.items[lo - 1];
 }
 
+bool cs_image_dir(const char **list, char *dir, size_t cap)
+{
+	while (*list && **list) {
+		size_t len = strcspn(*list, ":");
+		const char *from = *list;
+
+		*list += len + (from[len] == ':');
+		if (!len || len >= cap)
+			continue;
+		memcpy(dir, from, len);
+		dir[len] = '\0';
+		return true;
+	}
+	return false;
+}
+
 static struct cs_mapping *anonymous_at(struct cs_image *image, cs_addr addr)
 {
 	const struct cs_mapping *m = addr ? cs_image_mapping(image, addr) : NULL;

@@ -71,10 +71,19 @@ struct cs_thread {
 	const char *name; /* NULL when unknown (cores do not say) */
 };
 
-struct cs_image_options { /* all may be NULL */
+/* A file somebody knows to be of that build, say a debugger that loaded it. */
+struct cs_image_file {
+	const char *path;
+	unsigned char build_id[64];
+	size_t build_id_len;
+};
+
+struct cs_image_options { /* all may be NULL; borrowed */
 	const char *exe;
-	const char *sysroot;
+	const char *sysroot;   /* these two: directories, with ':' between them */
 	const char *debug_dir;
+	const struct cs_image_file *files; /* looked at first; modules and debug files */
+	size_t file_count;
 	struct cs_pulse *pulse; /* borrowed, must outlive the image */
 };
 
@@ -90,8 +99,9 @@ struct cs_image {
 	uint64_t page_size;
 	cs_addr at_phdr, at_entry, at_base, at_sysinfo_ehdr; /* auxv, 0 when unknown */
 	cs_addr at_stack, at_execfn; /* on the first stack, 0 when unknown */
+	bool exe_refused; /* options.exe is not what the process ran, or no ELF file at all */
 	bool has_paths; /* mappings know their files (NT_FILE, or live) */
-	bool is_live;
+	bool is_live;	/* a process of this machine: /proc/PID is its */
 	struct cs_arena strings;
 };
 

@@ -52,6 +52,17 @@ struct cs_module_match {
 cs_status cs_image_open_file(struct cs_image *image, struct cs_module *module,
 			     const struct cs_module_match *match, struct cs_error *err);
 
+/* Was that file said to be of this module's build? False without a build id. */
+static inline bool cs_image_file_is(const struct cs_image_file *file, const struct cs_module *module)
+{
+	return module->build_id_len && file->build_id_len == module->build_id_len &&
+	       !memcmp(file->build_id, module->build_id, module->build_id_len);
+}
+
+/* The next directory of a list with ':' between them; *list moves on. False: no
+ * more. Names that do not fit, and empty ones, are left out. */
+bool cs_image_dir(const char **list, char *dir, size_t cap);
+
 /* Lay the read-only pages of opened files under mem where the target has none. */
 cs_status cs_image_underlay(struct cs_image *image, struct cs_error *err);
 #endif

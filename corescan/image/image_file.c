@@ -52,6 +52,20 @@ static bool join(char *out, size_t max, const char *dir, const char *path, size_
 	return n > 0 && (size_t)n < max;
 }
 
+static cs_status try_known_files(struct cs_image *image, struct cs_module *module,
+				 const struct cs_module_match *match, struct cs_error *err)
+{
+	const struct cs_image_options *o = &image->options;
+	cs_status st = CS_OK;
+
+	for (size_t i = 0; !st && i < o->file_count; i++)
+		if (cs_image_file_is(&o->files[i], module))
+			st = try_file(image, module, o->files[i].path, match, err);
+	if (!module->elf)
+		module->file = CS_FILE_MISSING; /* nothing of the process's was replaced */
+	return st;
+}
+
 static void hex(const struct cs_module *module, size_t from, char *out)
 {
 	for (size_t i = from; i < module->build_id_len; i++)
@@ -64,7 +78,7 @@ static cs_status try_build_id_dir(struct cs_image *image, struct cs_module *modu
 	char path[PATH_MAX], id[2 * sizeof(module->build_id) + 1];
 	cs_status st = CS_OK;
 
-	if (!dir || module->build_id_len < 2)
+	if (module->build_id_len < 2)
 		return CS_OK;
 	hex(module, 1, id);
 	for (size_t i = 0; !st && i < 2; i++) {
@@ -119,23 +133,29 @@ cs_status cs_image_open_file(struct cs_image *image, struct cs_module *module,
 	static const char deleted[] = " (deleted)";
 	const struct cs_image_options *o = &image->options;
 	size_t len = strlen(module->path), tail = sizeof(deleted) - 1;
-	char path[PATH_MAX];
+	char path[PATH_MAX], dir[PATH_MAX];
 	cs_status st = CS_OK;
 
 	if (len > tail && !strcmp(module->path + len - tail, deleted))
 		len -= tail;
-	if (module->is_exe && o->exe)
+	if (module->is_exe && o->exe) {
 		st = try_file(image, module, o->exe, match, err);
+		image->exe_refused = !module->elf;
+		module->file = module->elf ? module->file : CS_FILE_MISSING;
+	}
+	if (!st)
+		st = try_known_files(image, module, match, err);
 	if (!st && image->is_live)
 		st = try_live(image, module, len, match, err);
 	if (*module->path != '/')
 		len = 0;
-	if (!st && len && o->sysroot && join(path, sizeof(path), o->sysroot, module->path, len))
-		st = try_file(image, module, path, match, err);
+	for (const char *list = o->sysroot; !st && len && cs_image_dir(&list, dir, sizeof(dir));)
+		if (join(path, sizeof(path), dir, module->path, len))
+			st = try_file(image, module, path, match, err);
 	if (!st && len && !image->is_live && join(path, sizeof(path), "", module->path, len))
 		st = try_file(image, module, path, match, err);
-	if (!st)
-		st = try_build_id_dir(image, module, o->debug_dir, match, err);
+	for (const char *list = o->debug_dir; !st && cs_image_dir(&list, dir, sizeof(dir));)
+		st = try_build_id_dir(image, module, dir, match, err);
 	if (!st)
 		st = try_build_id_dir(image, module, default_debug_dir, match, err);
 	return st;

@@ -68,7 +68,7 @@ cs_status cs_image_of_live(struct cs_live *live, const struct cs_image_options *
 
 	if (!image)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the image");
-	image->is_live = true;
+	image->is_live = live->proc_fd >= 0;
 	image->pid = live->pid;
 	image->command = cs_arena_text(&image->strings, live->command, strlen(live->command));
 	if (!image->command)

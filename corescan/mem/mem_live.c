@@ -1,82 +1,53 @@
 /* process_vm_readv(2) stops at the first page it may not read (PROT_NONE);
- * /proc/PID/mem reads it all the same, for us who trace the process.
- *
- * A window is the 64 pages (256 KiB) of one word of the bitmaps: big enough
- * for full speed, small enough not to read much that nobody asked for. */
+ * /proc/PID/mem reads it all the same, for us who trace the process. */
 #include "mem/mem_live.h"
 #include "base/own.h"
 #include "mem/mem_live_pages.h"
 #include "mem/mem_live_proc.h"
 #include "mem/mem_live_stop.h"
+#include "mem/mem_mirror.h"
 #include "mem/mem_swap.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/mman.h>
 #include <sys/uio.h>
 
 enum { WINDOW_PAGES = 64, MAPS_MAX = 256 << 20, COMMAND_MAX = 32 << 10 };
 
-/* Neighbouring VMAs in one piece, so that a view may cross from one to the other. */
-struct cs_live_mirror {
+/* A kernel's process as a source: process_vm_readv, and /proc/PID/mem where that is refused. */
+struct live_source {
+	struct cs_mirror_source base;
 	struct cs_live *live;
-	struct cs_range range;
-	unsigned char *data; /* range.len bytes of ours */
-	struct cs_live_pages pages;
-	uint64_t *bad; /* asked for, and refused */
 };
 
-/* Set bits [from, to) of one word. */
-static uint64_t word_mask(unsigned from, unsigned to)
+static struct cs_live *live_of(struct cs_mirror_source *source)
 {
-	uint64_t below = to == 64 ? UINT64_MAX : (1ull << to) - 1;
-
-	return below & ~((1ull << from) - 1);
-}
-
-static bool any_set(const uint64_t *bits, uint64_t from, uint64_t to)
-{
-	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++) {
-		unsigned lo = w == from / 64 ? (unsigned)(from % 64) : 0;
-		unsigned hi = w == (to - 1) / 64 ? (unsigned)((to - 1) % 64) + 1 : 64;
-
-		if (bits[w] & word_mask(lo, hi))
-			return true;
-	}
-	return false;
-}
-
-static void mark_bad(struct cs_live_mirror *m, uint64_t word, uint64_t pages)
-{
-	m->bad[word] |= pages;
-	m->live->unreadable += (uint64_t)__builtin_popcountll(pages) * CS_PAGE_LEN;
+	return ((struct live_source *)source)->live;
 }
 
 /* One process_vm_readv for all wanted runs of a window; the pages it brought. */
-static uint64_t read_runs(struct cs_live_mirror *m, uint64_t word, uint64_t want)
+static uint64_t read_runs(struct cs_live *live, cs_addr addr, unsigned char *to, uint64_t want)
 {
 	struct iovec ours[WINDOW_PAGES / 2], theirs[WINDOW_PAGES / 2];
-	uint64_t base = word * WINDOW_PAGES * CS_PAGE_LEN, done = 0;
 	unsigned long n = 0;
+	uint64_t done = 0;
 
-	for (unsigned from = 0, to; from < 64; from = to) {
-		for (to = from + 1; to < 64 && (want >> to & 1) == (want >> from & 1); to++)
-			;
-		if (!(want >> from & 1))
-			continue;
-		ours[n].iov_base = m->data + base + (uint64_t)from * CS_PAGE_LEN;
-		theirs[n].iov_base =
-			(void *)(uintptr_t)(m->range.start + base + (uint64_t)from * CS_PAGE_LEN);
-		ours[n].iov_len = theirs[n].iov_len = (size_t)(to - from) * CS_PAGE_LEN;
-		n++;
+	for (uint64_t rest = want; rest; n++) {
+		unsigned first, end;
+
+		cs_mirror_run(rest, &first, &end);
+		ours[n].iov_base = to + (uint64_t)first * CS_PAGE_LEN;
+		theirs[n].iov_base = (void *)(uintptr_t)(addr + (uint64_t)first * CS_PAGE_LEN);
+		ours[n].iov_len = theirs[n].iov_len = (size_t)(end - first) * CS_PAGE_LEN;
+		rest &= ~cs_mirror_mask(first, end);
 	}
 
-	ssize_t got = process_vm_readv(m->live->pid, ours, n, theirs, n, 0);
+	ssize_t got = process_vm_readv(live->pid, ours, n, theirs, n, 0);
 
 	if (got < 0 && errno == ESRCH)
-		m->live->is_gone = true;
+		live->is_gone = true;
 	for (unsigned i = 0; i < 64 && got >= CS_PAGE_LEN; i++) {
 		if (!(want >> i & 1))
 			continue;
@@ -87,169 +58,111 @@ static uint64_t read_runs(struct cs_live_mirror *m, uint64_t word, uint64_t want
 }
 
 /* The first wanted run by /proc/PID/mem; the pages it brought. */
-static uint64_t read_forced(struct cs_live_mirror *m, uint64_t word, uint64_t want)
+static uint64_t read_forced(struct cs_live *live, cs_addr addr, unsigned char *to, uint64_t want)
 {
-	unsigned from = (unsigned)__builtin_ctzll(want), to = from;
-	uint64_t off = (word * WINDOW_PAGES + from) * CS_PAGE_LEN;
+	unsigned first, end;
 	ssize_t got;
 
-	while (to < 64 && want >> to & 1)
-		to++;
+	cs_mirror_run(want, &first, &end);
+
+	uint64_t off = (uint64_t)first * CS_PAGE_LEN;
+
 	do
-		got = pread(m->live->mem_fd, m->data + off, (size_t)(to - from) * CS_PAGE_LEN,
-			    (off_t)(m->range.start + off));
+		got = pread(live->mem_fd, to + off, (size_t)(end - first) * CS_PAGE_LEN,
+			    (off_t)(addr + off));
 	while (got < 0 && errno == EINTR);
 	if (got < CS_PAGE_LEN)
 		return 0;
-	return word_mask(from, from + (unsigned)(got / CS_PAGE_LEN));
+	return cs_mirror_mask(first, first + (unsigned)(got / CS_PAGE_LEN));
 }
 
-static void read_window(struct cs_live_mirror *m, uint64_t word)
+static uint64_t read_pages(struct cs_mirror_source *source, cs_addr addr, unsigned char *to,
+			   uint64_t want)
 {
-	uint64_t want = m->pages.need[word] & ~m->bad[word];
+	struct cs_live *live = live_of(source);
+	uint64_t got = live->is_gone ? 0 : read_runs(live, addr, to, want);
 
-	/* every round brings a page or gives one up */
-	while (want) {
-		uint64_t got = m->live->is_gone ? 0 : read_runs(m, word, want);
-
-		m->pages.need[word] &= ~got;
-		want &= ~got;
-		if (!want)
-			break;
-		if (m->live->is_gone || !cs_live_stop_is_held(m->live->stop)) {
-			mark_bad(m, word, want);
-			break;
-		}
-		got = read_forced(m, word, want);
-		m->pages.need[word] &= ~got;
-		want &= ~got;
-		if (!got) {
-			mark_bad(m, word, want & -want);
-			want &= want - 1;
-		}
-	}
+	return got || live->is_gone ? got : read_forced(live, addr, to, want);
 }
 
-static bool fetch(struct cs_mem_seg *seg, uint64_t off, uint64_t len)
+static bool is_held(struct cs_mirror_source *source)
 {
-	struct cs_live_mirror *m = seg->fetch_ctx;
+	struct cs_live *live = live_of(source);
 
-	if (!len)
-		return true;
-
-	uint64_t from = off >> CS_PAGE_BITS, to = ((off + len - 1) >> CS_PAGE_BITS) + 1;
-
-	if (!any_set(m->pages.need, from, to))
-		return true;
-	/* what runs changes under us: nothing beats half a truth */
-	if (!cs_live_stop_is_held(m->live->stop))
-		return false;
-	for (uint64_t w = from / 64; w <= (to - 1) / 64; w++)
-		read_window(m, w);
-	return !any_set(m->pages.need, from, to);
+	return live->is_held_by_caller || cs_live_stop_is_held(live->stop);
 }
 
-static void mirror_destroy(struct cs_live_mirror *m)
+static cs_status make_source(struct cs_live *live, struct cs_pulse *pulse, struct cs_error *err)
 {
-	if (!m)
-		return;
-	if (m->data)
-		munmap(m->data, (size_t)m->range.len);
-	free(m->pages.resident);
-	free(m->pages.need);
-	free(m->bad);
-	free(m);
-}
+	struct live_source *source = calloc(1, sizeof(*source));
 
-static cs_status mirror_create(struct cs_live *live, struct cs_range range,
-			       struct cs_live_mirror **out, struct cs_error *err)
-{
-	struct cs_live_mirror *m = calloc(1, sizeof(*m));
-	size_t words = (size_t)(range.len / CS_PAGE_LEN + 63) / 64;
-
-	if (!m)
-		return cs_fail(err, CS_NOMEM, 0, "no memory for a mirror");
-	m->live = live;
-	m->range = range;
-	m->pages.start = range.start;
-	m->pages.resident = calloc(words, 8);
-	m->pages.need = calloc(words, 8);
-	m->bad = calloc(words, 8);
-	if (!m->pages.resident || !m->pages.need || !m->bad) {
-		mirror_destroy(m);
-		return cs_fail(err, CS_NOMEM, 0, "no memory for a mirror");
-	}
-	*out = m;
-	return CS_OK;
-}
-
-/* Reserve our side. Nothing is used until something is fetched. */
-static cs_status mirror_map(struct cs_live_mirror *m, struct cs_error *err)
-{
-	void *data = mmap(NULL, (size_t)m->range.len, PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	if (data == MAP_FAILED)
-		return cs_fail(err, CS_NOMEM, m->range.start,
-			       "no room to mirror %" PRIu64 " bytes at " CS_ADDR
-			       " (address space limit? vm.overcommit_memory = 2?)",
-			       m->range.len, m->range.start);
-	m->data = data;
+	if (!source)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for a process");
+	source->base = (struct cs_mirror_source){ .read = read_pages, .is_held = is_held, .pulse = pulse };
+	source->live = live;
+	live->source = &source->base;
 	return CS_OK;
 }
 
 /* Is there anything in this VMA that is memory and may be read? */
 static bool is_wanted(const struct cs_live_vma *vma)
 {
-	if (cs_proc_is_device(vma) || vma->range.start % CS_PAGE_LEN || vma->range.len % CS_PAGE_LEN)
+	if (!vma->range.len || cs_proc_is_device(vma) || vma->range.start % CS_PAGE_LEN ||
+	    vma->range.len % CS_PAGE_LEN)
 		return false;
 	if (cs_proc_is_kernel(vma))
 		return !strcmp(vma->path, "[vdso]");
 	return true;
 }
 
-/* A reserved, never touched range nobody may read either: a core has no bytes
- * of it, and neither have we. */
-static bool is_empty_reserve(const struct cs_live_mirror *m, const struct cs_live_vma *vma)
+/* A reserved, never touched range: a core has no bytes of it, and neither have we. */
+static bool is_empty_reserve(const struct cs_mirror *m, const struct cs_live_vma *vma)
 {
 	return !vma->prot && cs_live_vma_is_anonymous(vma) && !m->pages.present && !m->pages.swapped;
 }
 
-/* VMAs [first, last) lie end to end: one mirror, one segment. */
+static cs_status note_pages(struct cs_live *live, const struct cs_live_vma *vma,
+			    struct cs_live_pages *pages, struct cs_error *err)
+{
+	uint64_t from = (vma->range.start - pages->start) >> CS_PAGE_BITS;
+	uint64_t to = from + (vma->range.len >> CS_PAGE_BITS);
+
+	if (live->proc_fd >= 0)
+		return cs_live_pages_scan(live->proc_fd, vma, pages, err);
+	if (!vma->prot)
+		return CS_OK;
+	/* whoever described the process knows no page tables */
+	cs_bits_set(pages->need, from, to);
+	cs_bits_set(pages->resident, from, to);
+	pages->present += vma->range.len;
+	return CS_OK;
+}
+
+/* VMAs [first, last) lie end to end: one mirror, one segment, so that a view
+ * may cross from one to the other. */
 static cs_status add_run(struct cs_live *live, size_t first, size_t last, struct cs_error *err)
 {
 	struct cs_range range = live->vmas.items[first].range;
-	struct cs_live_mirror *m = NULL;
+	struct cs_mirror *m = NULL;
 
 	for (size_t i = first + 1; i < last; i++)
 		range.len += live->vmas.items[i].range.len;
 
-	cs_status st = mirror_create(live, range, &m, err);
+	cs_status st = cs_mirror_create(live->source, range, &m, err);
 
 	if (st)
 		return st;
 	if (!cs_vec_push(&live->mirrors, m)) {
-		mirror_destroy(m);
+		cs_mirror_destroy(m);
 		return cs_fail(err, CS_NOMEM, 0, "no memory for a mirror");
 	}
 	for (size_t i = first; !st && i < last; i++)
-		st = cs_live_pages_scan(live->proc_fd, &live->vmas.items[i], &m->pages, err);
+		st = note_pages(live, &live->vmas.items[i], &m->pages, err);
 	live->mem.swapped += m->pages.swapped;
 	if (st || (last - first == 1 && is_empty_reserve(m, &live->vmas.items[first])))
 		return st;
-	st = mirror_map(m, err);
-	if (st)
-		return st;
 	live->mem.present += m->pages.present;
-	return cs_mem_add(&live->mem,
-			  (struct cs_mem_seg){ .start = range.start,
-					       .len = range.len,
-					       .data = m->data,
-					       .fetch = fetch,
-					       .fetch_ctx = m,
-					       .resident = m->pages.resident,
-					       .is_target = true },
-			  err);
+	return cs_mirror_map(m, &live->mem, err);
 }
 
 /* May b continue a's segment? Reservations stay alone: they may turn out empty. */
@@ -261,7 +174,7 @@ static bool joins(const struct cs_live_vma *a, const struct cs_live_vma *b)
 	return cs_range_end(a->range) == b->range.start && is_wanted(b) && !alone;
 }
 
-static cs_status build_memory(struct cs_live *live, struct cs_error *err)
+cs_status cs_live_build(struct cs_live *live, struct cs_error *err)
 {
 	const struct cs_live_vma *v = live->vmas.items;
 	cs_status st = CS_OK;
@@ -298,30 +211,45 @@ static void read_name(struct cs_live *live, struct cs_live_thread *t)
 	t->name[len] = '\0';
 }
 
+static cs_status add_thread(struct cs_live *live, struct cs_live_thread t, struct cs_error *err)
+{
+	read_name(live, &t);
+	if (!cs_vec_push(&live->threads, t))
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the threads");
+	return CS_OK;
+}
+
 static cs_status read_threads(struct cs_live *live, struct cs_error *err)
 {
 	for (size_t i = 0; i < cs_live_stop_count(live->stop); i++) {
-		struct cs_live_thread t = { .tid = 0 };
 		struct cs_live_regs regs;
 		cs_status st = cs_live_stop_regs(live->stop, i, &regs, err);
 
 		if (st == CS_NOTFOUND)
 			continue;
+		if (!st)
+			st = add_thread(live, (struct cs_live_thread){ regs.tid, regs.sp, regs.pc,
+								       regs.fs_base, "" }, err);
 		if (st)
 			return st;
-		t.tid = regs.tid;
-		t.sp = regs.sp;
-		t.pc = regs.pc;
-		t.fs_base = regs.fs_base;
-		read_name(live, &t);
-		if (!cs_vec_push(&live->threads, t))
-			return cs_fail(err, CS_NOMEM, 0, "no memory for the threads");
-		if (t.tid == live->pid) { /* first */
+		if (regs.tid == live->pid) { /* first */
+			struct cs_live_thread t = live->threads.items[live->threads.count - 1];
+
 			live->threads.items[live->threads.count - 1] = live->threads.items[0];
 			live->threads.items[0] = t;
 		}
 	}
 	return CS_OK;
+}
+
+static cs_status take_threads(struct cs_live *live, const struct cs_live_options *options,
+			      struct cs_error *err)
+{
+	cs_status st = CS_OK;
+
+	for (size_t i = 0; !st && i < options->thread_count; i++)
+		st = add_thread(live, options->threads[i], err);
+	return st;
 }
 
 static cs_status read_words(struct cs_live *live, struct cs_error *err)
@@ -373,7 +301,7 @@ static cs_status check_swap(const struct cs_live *live, const struct cs_live_opt
 {
 	uint64_t room;
 
-	if (!live->mem.swapped || (options && options->allow_swap_in))
+	if (!live->mem.swapped || options->allow_swap_in)
 		return CS_OK;
 	room = cs_swap_headroom("", live->pid);
 	if (live->mem.swapped <= room)
@@ -383,6 +311,23 @@ static cs_status check_swap(const struct cs_live *live, const struct cs_live_opt
 		       " MiB can come back: reading them may get the process killed "
 		       "(--allow-swap-in reads them all the same)",
 		       live->mem.swapped >> 20, room >> 20);
+}
+
+/* Whoever holds it must be us, or memory would change under the scan, or be
+ * that of another process whose number was used again. */
+static cs_status check_held(struct cs_live *live, const struct cs_proc_status *s,
+			    struct cs_error *err)
+{
+	int running = 0;
+
+	if (s->tracer != getpid())
+		return cs_fail(err, CS_OS, 0, "process %d is not traced from here", live->pid);
+	running = cs_proc_running(live->proc_fd);
+	if (running)
+		return cs_fail(err, CS_OS, 0,
+			       "process %d is running (thread %d): interrupt it first", live->pid,
+			       running);
+	return CS_OK;
 }
 
 static cs_status check_status(struct cs_live *live, struct cs_error *err)
@@ -400,6 +345,8 @@ static cs_status check_status(struct cs_live *live, struct cs_error *err)
 	if (s.state == 'Z' || s.state == 'X')
 		return cs_fail(err, CS_OS, 0,
 			       "process %d is a zombie: it has ended and its memory is gone", given);
+	if (live->is_held_by_caller)
+		return check_held(live, &s, err);
 	if (s.tracer)
 		return cs_fail(err, CS_OS, 0,
 			       "process %d is already traced by process %d (gdb, strace?); "
@@ -437,25 +384,31 @@ static cs_status open_proc(struct cs_live *live, struct cs_error *err)
 cs_status cs_live_open(int pid, const struct cs_live_options *options, struct cs_live **out,
 		       struct cs_error *err)
 {
+	static const struct cs_live_options none;
 	__attribute__((cleanup(cs_live_closep))) struct cs_live *live = calloc(1, sizeof(*live));
 	cs_status st;
 
+	if (!options)
+		options = &none;
 	if (!live)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for a process");
 	live->proc_fd = live->mem_fd = -1;
 	live->pid = pid;
-	st = open_proc(live, err);
+	live->is_held_by_caller = options->is_held;
+	st = make_source(live, options->pulse, err);
 	if (!st)
+		st = open_proc(live, err);
+	if (!st && !options->is_held)
 		st = cs_live_stop_all(live->pid, live->proc_fd, &live->stop, err);
 	if (st)
 		return st;
 	st = read_maps(live, err);
 	if (!st)
-		st = read_threads(live, err);
+		st = options->is_held ? take_threads(live, options, err) : read_threads(live, err);
 	if (!st)
 		st = read_words(live, err);
 	if (!st)
-		st = build_memory(live, err);
+		st = cs_live_build(live, err);
 	if (!st)
 		st = check_swap(live, options, err);
 	if (!st)
@@ -470,7 +423,7 @@ uint64_t cs_live_resume(struct cs_live *live)
 
 uint64_t cs_live_unreadable(const struct cs_live *live)
 {
-	return live->unreadable;
+	return live->source->unreadable;
 }
 
 void cs_live_close(struct cs_live *live)
@@ -479,13 +432,14 @@ void cs_live_close(struct cs_live *live)
 		return;
 	cs_live_stop_destroy(live->stop);
 	for (size_t i = 0; i < live->mirrors.count; i++)
-		mirror_destroy(live->mirrors.items[i]);
+		cs_mirror_destroy(live->mirrors.items[i]);
 	cs_vec_free(&live->mirrors);
 	cs_vec_free(&live->vmas);
 	cs_vec_free(&live->threads);
 	cs_mem_deinit(&live->mem);
 	cs_closep(&live->proc_fd);
 	cs_closep(&live->mem_fd);
+	free(live->source);
 	free(live->command);
 	free(live->exe_path);
 	free(live->text);

@@ -11,6 +11,7 @@
  */
 #ifndef CS_MEM_LIVE_H
 #define CS_MEM_LIVE_H
+#include "base/pulse.h"
 #include "mem/mem.h"
 
 struct cs_live_vma { /* a line of /proc/PID/maps */
@@ -28,7 +29,8 @@ struct cs_live_thread {
 };
 
 struct cs_live_stop; /* what ptrace holds */
-struct cs_live_mirror;
+struct cs_mirror;
+struct cs_mirror_source;
 
 struct cs_live {
 	int pid;
@@ -39,22 +41,28 @@ struct cs_live {
 	unsigned char auxv[1024];
 	size_t auxv_len;
 	struct cs_mem mem;
-	/* the rest is mem_live.c's own */
-	struct cs_live_stop *stop;
-	CS_VEC(struct cs_live_mirror *) mirrors;
+	/* the rest is mem_live.c's and mem_callback.c's own */
+	struct cs_live_stop *stop; /* NULL: somebody else holds it */
+	struct cs_mirror_source *source;
+	CS_VEC(struct cs_mirror *) mirrors;
 	char *text;	      /* of /proc/PID/maps; paths point into it */
-	int proc_fd, mem_fd;  /* /proc/PID and its mem */
-	uint64_t unreadable;
-	bool is_gone;
+	int proc_fd, mem_fd;  /* /proc/PID and its mem; -1: not a process of ours to look at */
+	bool is_gone, is_held_by_caller;
 };
 
 struct cs_live_options {
 	bool allow_swap_in;
+	/* We trace the process already and hold all its threads: nothing is stopped
+	 * or resumed, and these (borrowed) are its threads. */
+	bool is_held;
+	const struct cs_live_thread *threads;
+	size_t thread_count;
+	struct cs_pulse *pulse; /* borrowed, must outlive the process; may be NULL */
 };
 
-/* Stop, map, measure. A thread's id stands for its process. CS_OS: no such
+/* Stop (or take as it stands), map, measure. A thread's id stands for its process. CS_OS: no such
  * process, no permission (the text says which and what would help), a zombie,
- * already traced. CS_UNSUPPORTED: a 32-bit process. CS_LIMIT: more swapped than the target
+ * already traced; held, but not by us or not all of it. CS_UNSUPPORTED: a 32-bit process. CS_LIMIT: more swapped than the target
  * can take back and !allow_swap_in. */
 cs_status cs_live_open(int pid, const struct cs_live_options *options, struct cs_live **out,
 		       struct cs_error *err);
@@ -68,6 +76,9 @@ uint64_t cs_live_resume(struct cs_live *live);
 /* Bytes we wanted and the process did not let go of, so far: it died, or a
  * file behind a mapping is gone. */
 uint64_t cs_live_unreadable(const struct cs_live *live);
+
+/* Mirrors for live->vmas, from live->source; for whoever fills a cs_live. */
+cs_status cs_live_build(struct cs_live *live, struct cs_error *err);
 
 /* Resumes too. */
 void cs_live_close(struct cs_live *live);

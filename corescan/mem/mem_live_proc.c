@@ -3,6 +3,8 @@
 #include "mem/mem_live_proc.h"
 #include "base/own.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -84,6 +86,41 @@ cs_status cs_proc_status(int proc_fd, int pid, struct cs_proc_status *out, struc
 		.has_memory = field(text, "VmSize") != NULL,
 	};
 	return CS_OK;
+}
+
+/* The state in task/TID/stat, after the name in parentheses; 0: it has ended. */
+static char thread_state(int proc_fd, const char *tid)
+{
+	char path[300];
+	size_t len;
+
+	snprintf(path, sizeof(path), "task/%s/stat", tid);
+
+	cs_autofree char *text = cs_proc_read(proc_fd, path, 4096, &len);
+	const char *at = text ? strrchr(text, ')') : NULL;
+
+	return at && at[1] == ' ' ? at[2] : 0;
+}
+
+int cs_proc_running(int proc_fd)
+{
+	int fd = openat(proc_fd, "task", O_RDONLY | O_DIRECTORY | O_CLOEXEC), running = 0;
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (!dir) {
+		cs_closep(&fd);
+		return 0;
+	}
+	while (!running && (entry = readdir(dir))) {
+		char state = isdigit((unsigned char)*entry->d_name) ?
+				     thread_state(proc_fd, entry->d_name) : 0;
+
+		if (state && !strchr("tTZX", state))
+			running = (int)strtol(entry->d_name, NULL, 10);
+	}
+	closedir(dir);
+	return running;
 }
 
 /* "\012" to a newline, in place. */

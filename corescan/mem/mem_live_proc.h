@@ -20,6 +20,9 @@ char *cs_proc_read(int dir_fd, const char *name, size_t max, size_t *len);
 
 cs_status cs_proc_status(int proc_fd, int pid, struct cs_proc_status *out, struct cs_error *err);
 
+/* A thread that is neither stopped by a tracer nor dead; 0: none. */
+int cs_proc_running(int proc_fd);
+
 /* Fill live->vmas from the text of its maps, cutting the text into strings. */
 cs_status cs_proc_parse_maps(struct cs_live *live, char *text, struct cs_error *err);
 

@@ -83,6 +83,8 @@ struct cs_mallinfo {
 struct cs_target_info {
 	const char *kind;    /* "core" or "live" */
 	const char *path;    /* core file; NULL for a live process */
+	const char *name;    /* what else to call it: "localhost:3333"; NULL: the path or pid */
+	bool is_held;	     /* a debugger keeps it stopped */
 	int pid, signal;
 	const char *command; /* "" when unknown */
 	uint64_t threads;

@@ -1,9 +1,16 @@
 /* corescan.c - the public functions of libcorescan that make a handle and fill it. */
 #include "scan/corescan_state.h"
 
+#include "base/own.h"
 #include "report/report_number.h"
 
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
 #include <string.h>
+
+enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
 static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "pid", "allow-swap-in" };
 
@@ -31,6 +38,9 @@ void corescan_close(struct corescan *cs)
 		free(cs->settings[i].name);
 		free(cs->settings[i].value);
 	}
+	for (size_t i = 0; i < cs->file_count; i++)
+		free((char *)(uintptr_t)cs->files[i].path);
+	free(cs->files);
 	free(cs->target);
 	free(cs);
 }
@@ -113,29 +123,183 @@ const char *cs_handle_value(struct corescan *cs, const char *name)
 	return setting ? setting->value : NULL;
 }
 
-int corescan_open(struct corescan *cs, const char *target)
+int corescan_hook(struct corescan *cs, const struct corescan_hooks *hooks)
+{
+	struct corescan_hooks ours = { 0 };
+
+	if (hooks->size < offsetof(struct corescan_hooks, user) || hooks->size > HOOKS_MAX)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "hooks of %zu bytes", hooks->size));
+	memcpy(&ours, hooks, hooks->size < sizeof(ours) ? hooks->size : sizeof(ours));
+	cs->hooks = ours;
+	return CORESCAN_OK;
+}
+
+static int hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int corescan_file(struct corescan *cs, const char *build_id, const char *path)
+{
+	struct cs_image_file file = { .path = NULL }, *more;
+	size_t len = strlen(build_id);
+
+	if (cs->scan)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "the target is open already"));
+	for (; file.build_id_len < len / 2 && file.build_id_len < sizeof(file.build_id);
+	     file.build_id_len++) {
+		int high = hex_digit(build_id[2 * file.build_id_len]);
+		int low = hex_digit(build_id[2 * file.build_id_len + 1]);
+
+		if (high < 0 || low < 0)
+			break;
+		file.build_id[file.build_id_len] = (unsigned char)(high << 4 | low);
+	}
+	if (!len || 2 * file.build_id_len != len)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "'%.80s' is not a build id", build_id));
+	more = realloc(cs->files, (cs->file_count + 1) * sizeof(*more));
+	if (more)
+		cs->files = more;
+	file.path = more ? strdup(path) : NULL;
+	if (!file.path)
+		return cs_result_of(cs_fail(&cs->err, CS_NOMEM, 0, "no memory for a name"));
+	cs->files[cs->file_count++] = file;
+	return CORESCAN_OK;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+static bool on_beat(void *ctx, const char *step, unsigned permille)
+{
+	struct corescan *cs = ctx;
+	uint64_t now = now_ns();
+
+	if (cs->hooks.poll && cs->hooks.poll())
+		return false;
+	if (cs->hooks.progress && now - cs->progress_ns >= PROGRESS_NS) {
+		cs->hooks.progress(cs->hooks.user, step, permille);
+		cs->progress_ns = now;
+	}
+	return true;
+}
+
+static cs_status on_read(void *ctx, cs_addr addr, void *buf, size_t len)
+{
+	struct corescan *cs = ctx;
+	struct corescan_read request = { addr, buf, len, -1 };
+
+	cs->hooks.read(cs->hooks.user, &request);
+	if (request.got == -EINTR)
+		return CS_STOPPED;
+	return request.got >= 0 && (uint64_t)request.got == len ? CS_OK : CS_FAULT;
+}
+
+static struct cs_scan_options scan_options_of(struct corescan *cs)
 {
 	struct cs_scan_options options = {
 		.exe = cs_handle_value(cs, "exe"),
 		.sysroot = cs_handle_value(cs, "sysroot"),
 		.debug_dir = cs_handle_value(cs, "debug-dir"),
+		.files = cs->files,
+		.file_count = cs->file_count,
 		.is_pid = cs_handle_value(cs, "pid"),
 		.allow_swap_in = cs_handle_value(cs, "allow-swap-in"),
 		.no_values = cs_handle_value(cs, "no-values"),
+		.progress = on_beat,
+		.progress_ctx = cs,
+		.read = cs->hooks.read ? on_read : NULL,
+		.read_ctx = cs,
 	};
 
+	return options;
+}
+
+/* Before a target is opened under this name. */
+static cs_status begin(struct corescan *cs, const char *target)
+{
 	if (cs->scan)
-		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "the handle holds a target already"));
+		return cs_fail(&cs->err, CS_USAGE, 0, "the handle holds a target already");
 	free(cs->target);
 	cs->target = strdup(target);
-	if (!cs->target)
-		return cs_result_of(cs_fail(&cs->err, CS_NOMEM, 0, "no memory for a name"));
+	cs->progress_ns = now_ns();
+	return cs->target ? CS_OK : cs_fail(&cs->err, CS_NOMEM, 0, "no memory for a name");
+}
 
-	cs_status st = cs_scan_open(target, &options, &cs->scan, &cs->err);
-
+static int opened(struct corescan *cs, cs_status st)
+{
 	if (st)
 		return cs_result_of(st);
 	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
+}
+
+int corescan_open(struct corescan *cs, const char *target)
+{
+	struct cs_scan_options options = scan_options_of(cs);
+	cs_status st = begin(cs, target);
+
+	if (!st)
+		st = cs_scan_open(target, &options, &cs->scan, &cs->err);
+	return opened(cs, st);
+}
+
+static cs_status threads_of(const struct corescan_process *process, struct cs_live_thread **out,
+			    struct cs_error *err)
+{
+	struct cs_live_thread *threads = calloc(process->thread_count + 1, sizeof(*threads));
+
+	if (!threads)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the threads");
+	for (size_t i = 0; i < process->thread_count; i++)
+		threads[i] = (struct cs_live_thread){ (int)process->threads[i].tid,
+						      process->threads[i].sp, process->threads[i].pc,
+						      process->threads[i].fs_base, "" };
+	*out = threads;
+	return CS_OK;
+}
+
+int corescan_open_process(struct corescan *cs, const struct corescan_process *process)
+{
+	struct cs_scan_options options = scan_options_of(cs);
+	cs_autofree struct cs_live_thread *threads = NULL;
+	char pid[24];
+	cs_status st;
+
+	if (process->size < sizeof(*process) || process->pid < 0 || process->pid > INT32_MAX ||
+	    (!process->is_traced_here && !process->maps))
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0,
+					    "the process is not described well enough to be read"));
+	snprintf(pid, sizeof(pid), "%d", (int)process->pid);
+	st = begin(cs, process->name ? process->name : pid);
+	if (!st)
+		st = threads_of(process, &threads, &cs->err);
+	if (st)
+		return cs_result_of(st);
+
+	struct cs_scan_process from = {
+		.name = process->name,
+		.pid = (int)process->pid,
+		.is_traced_here = process->is_traced_here,
+		.is_core = process->is_core,
+		.threads = threads,
+		.thread_count = process->thread_count,
+		.maps = process->maps,
+		.command = process->command,
+		.exe = process->exe,
+		.auxv = process->auxv,
+		.auxv_words = process->auxv_words,
+	};
+
+	st = cs_scan_process(&from, &options, &cs->scan, &cs->err);
+	return opened(cs, st);
 }
 
 const char *corescan_error(const struct corescan *cs)

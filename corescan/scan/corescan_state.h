@@ -2,6 +2,7 @@
 #ifndef CS_CORESCAN_STATE_H
 #define CS_CORESCAN_STATE_H
 #include "corescan/corescan.h"
+#include "image/image.h"
 #include "report/report.h"
 #include "scan/scan.h"
 
@@ -17,6 +18,10 @@ struct corescan {
 	size_t setting_count;
 	struct cs_error err;
 	char *target;
+	struct corescan_hooks hooks;
+	uint64_t progress_ns; /* when progress() was called last */
+	struct cs_image_file *files;
+	size_t file_count;
 	char missing[240];     /* corescan_missing()'s words */
 	uint64_t last_address; /* of the last rendering */
 };

@@ -6,12 +6,14 @@
 #include "cpython/py_own.h"
 #include "glibc/glibc.h"
 #include "glibc/glibc_rootless.h"
+#include "mem/mem_callback.h"
 #include "mem/mem_core.h"
-#include "mem/mem_live.h"
 #include "scan/regions.h"
 
 #include <ctype.h>
 #include <errno.h>
+
+enum { COMPARED_LEN = 4096, COMPARED_MAX = 32 };
 
 static uint64_t present_of(void *ctx, cs_addr addr, uint64_t len)
 {
@@ -34,22 +36,118 @@ static bool names_pid(const char *target, const struct cs_scan_options *options,
 	return true;
 }
 
-static cs_status open_target(struct cs_scan *scan, const char *target, struct cs_error *err)
+static struct cs_image_options image_options(struct cs_scan *scan)
 {
 	const struct cs_scan_options *o = &scan->options;
-	struct cs_image_options image = { o->exe, o->sysroot, o->debug_dir, &scan->pulse };
-	struct cs_live_options live = { o->allow_swap_in };
+
+	return (struct cs_image_options){
+		.exe = o->exe,
+		.sysroot = o->sysroot,
+		.debug_dir = o->debug_dir,
+		.files = o->files,
+		.file_count = o->file_count,
+		.pulse = &scan->pulse,
+	};
+}
+
+static cs_status open_target(struct cs_scan *scan, const char *target, struct cs_error *err)
+{
+	struct cs_image_options image = image_options(scan);
+	struct cs_live_options live = { .allow_swap_in = scan->options.allow_swap_in,
+					.pulse = &scan->pulse };
 	cs_status st;
 	int pid;
 
-	if (!names_pid(target, o, &pid)) {
-		if (o->is_pid)
+	if (!names_pid(target, &scan->options, &pid)) {
+		if (scan->options.is_pid)
 			return cs_fail(err, CS_USAGE, 0, "%s: not a process number", target);
 		st = cs_core_open(target, &scan->core, err);
 		return st ? st : cs_image_of_core(scan->core, &image, &scan->image, err);
 	}
 	st = cs_live_open(pid, &live, &scan->live, err);
 	return st ? st : cs_image_of_live(scan->live, &image, &scan->image, err);
+}
+
+static cs_status open_process(struct cs_scan *scan, const struct cs_scan_process *p,
+			      struct cs_error *err)
+{
+	const struct cs_scan_options *o = &scan->options;
+	struct cs_image_options image = image_options(scan);
+	struct cs_live_options live = {
+		.allow_swap_in = o->allow_swap_in,
+		.is_held = true,
+		.threads = p->threads,
+		.thread_count = p->thread_count,
+		.pulse = &scan->pulse,
+	};
+	struct cs_callback callback = {
+		.read = o->read,
+		.ctx = o->read_ctx,
+		.pulse = &scan->pulse,
+		.pid = p->pid,
+		.maps = p->maps,
+		.command = p->command,
+		.exe = p->exe,
+		.threads = p->threads,
+		.thread_count = p->thread_count,
+		.auxv = p->auxv,
+		.auxv_words = p->auxv_words,
+	};
+	cs_status st;
+
+	if (!p->is_traced_here && !o->read)
+		return cs_fail(err, CS_USAGE, 0, "there is no way to read the process");
+	if (p->is_traced_here)
+		st = cs_live_open(p->pid, &live, &scan->live, err);
+	else
+		st = cs_callback_open(&callback, &scan->live, err);
+	scan->process = p;
+	return st ? st : cs_image_of_live(scan->live, &image, &scan->image, err);
+}
+
+/* Does the debugger see the same page? CS_NOTFOUND: cannot be told by this one. */
+static cs_status compare_page(struct cs_scan *scan, cs_addr addr, struct cs_error *err)
+{
+	unsigned char theirs[COMPARED_LEN];
+	cs_addr at = cs_align_down(addr, COMPARED_LEN);
+	const unsigned char *ours = cs_mem_view(scan->image->mem, at, COMPARED_LEN);
+	cs_status st;
+
+	if (!ours || cs_mem_present(scan->image->mem, at, COMPARED_LEN) < COMPARED_LEN)
+		return CS_NOTFOUND;
+	st = scan->options.read(scan->options.read_ctx, at, theirs, COMPARED_LEN);
+	if (st == CS_FAULT)
+		return CS_NOTFOUND;
+	if (!st && memcmp(ours, theirs, COMPARED_LEN))
+		return cs_fail(err, CS_CORRUPT, at,
+			       "the debugger sees other bytes at " CS_ADDR " than corescan reads by itself",
+			       at);
+	return st;
+}
+
+/* What the kernel shows under this number or name need not be what the debugger
+ * looks at. A stack tells best: no two processes have the same. */
+static cs_status compare(struct cs_scan *scan, struct cs_error *err)
+{
+	const struct cs_image *image = scan->image;
+	cs_status st = CS_NOTFOUND;
+	size_t tried = 0;
+
+	if (!scan->options.read || (scan->process && !scan->process->is_traced_here))
+		return CS_OK;
+	for (size_t i = 0; st == CS_NOTFOUND && i < image->threads.count && tried < COMPARED_MAX; i++)
+		if (image->threads.items[i].sp) {
+			st = compare_page(scan, image->threads.items[i].sp, err);
+			tried++;
+		}
+	for (size_t i = 0; st == CS_NOTFOUND && i < image->mem->segs.count && tried < COMPARED_MAX; i++)
+		if (image->mem->segs.items[i].is_target) {
+			st = compare_page(scan, image->mem->segs.items[i].start, err);
+			tried++;
+		}
+	if (st == CS_NOTFOUND && tried)
+		return cs_fail(err, CS_FAULT, 0, "the debugger can read none of the memory corescan reads");
+	return st == CS_NOTFOUND ? CS_OK : st;
 }
 
 /* Bytes of a range that can be read from anywhere. */
@@ -91,8 +189,12 @@ static void describe_target(struct cs_scan *scan)
 	struct cs_target_info *t = &scan->model.target;
 	const struct cs_mem *mem = scan->image->mem;
 
-	t->kind = scan->live ? "live" : "core";
+	t->kind = scan->core || (scan->process && scan->process->is_core) ? "core" : "live";
 	t->path = scan->core ? scan->core->path : NULL;
+	if (scan->process && scan->process->name)
+		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
+					strlen(scan->process->name));
+	t->is_held = scan->process != NULL;
 	t->pid = scan->image->pid;
 	t->signal = scan->image->signal;
 	t->command = scan->image->command ? scan->image->command : "";
@@ -193,6 +295,11 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 /* Files that could not be used: another build lies there, or none. */
 static void describe_files(struct cs_scan *scan)
 {
+	if (scan->image->exe_refused)
+		cs_model_anomaly(&scan->model, "file.mismatch", 0,
+				 "%s is not the executable this process ran (another build id, or no "
+				 "ELF file): not used",
+				 scan->options.exe);
 	for (size_t i = 0; i < scan->image->modules.count; i++) {
 		const struct cs_module *m = &scan->image->modules.items[i];
 
@@ -207,14 +314,10 @@ static void describe_files(struct cs_scan *scan)
 	}
 }
 
-static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_error *err)
+static cs_status work(struct cs_scan *scan, struct cs_error *err)
 {
-	cs_status st = cs_pulse_step(&scan->pulse, "opening", 0, 100, err);
+	cs_status st;
 
-	if (!st)
-		st = open_target(scan, target, err);
-	if (st)
-		return st;
 	describe_target(scan);
 	describe_files(scan);
 	st = cs_pulse_step(&scan->pulse, "malloc", 100, 300, err);
@@ -230,11 +333,13 @@ static cs_status scan_all(struct cs_scan *scan, const char *target, struct cs_er
 		st = cs_model_check(&scan->model, err);
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
-	return st;
+	/* a read that was cut short looks like memory that is not there */
+	return !st && scan->pulse.stopped ? cs_pulse_fail(err) : st;
 }
 
-cs_status cs_scan_open(const char *target, const struct cs_scan_options *options,
-		       struct cs_scan **out, struct cs_error *err)
+static cs_status scan_open(const char *target, const struct cs_scan_process *process,
+			   const struct cs_scan_options *options, struct cs_scan **out,
+			   struct cs_error *err)
 {
 	struct cs_scan *scan = calloc(1, sizeof(*scan));
 	cs_status st;
@@ -246,12 +351,32 @@ cs_status cs_scan_open(const char *target, const struct cs_scan_options *options
 	scan->pulse = (struct cs_pulse){ .beat = scan->options.progress,
 					 .ctx = scan->options.progress_ctx };
 	scan->model.pulse = &scan->pulse;
-	st = scan_all(scan, target, err);
+	st = cs_pulse_step(&scan->pulse, "opening", 0, 100, err);
+	if (!st)
+		st = process ? open_process(scan, process, err) : open_target(scan, target, err);
+	if (!st)
+		st = compare(scan, err);
+	if (!st)
+		st = work(scan, err);
+	scan->process = NULL; /* the caller's, for this call */
 	if (st)
 		cs_scan_close(scan);
 	else
 		*out = scan;
 	return st;
+}
+
+cs_status cs_scan_open(const char *target, const struct cs_scan_options *options,
+		       struct cs_scan **out, struct cs_error *err)
+{
+	return scan_open(target, NULL, options, out, err);
+}
+
+cs_status cs_scan_process(const struct cs_scan_process *process,
+			  const struct cs_scan_options *options, struct cs_scan **out,
+			  struct cs_error *err)
+{
+	return scan_open(NULL, process, options, out, err);
 }
 
 void cs_scan_close(struct cs_scan *scan)

@@ -5,13 +5,17 @@
  */
 #ifndef CS_SCAN_H
 #define CS_SCAN_H
+#include "image/image.h"
+#include "mem/mem_live.h"
 #include "model/answer.h"
 #include "model/model.h"
 
 struct cs_scan;
 
 struct cs_scan_options {
-	const char *exe, *sysroot, *debug_dir; /* NULL: none */
+	const char *exe, *sysroot, *debug_dir; /* NULL: none; the last two: lists with ':' */
+	const struct cs_image_file *files; /* borrowed until cs_scan_close() */
+	size_t file_count;
 	bool is_pid;	    /* target is a pid whatever files exist */
 	bool allow_swap_in; /* live: read swapped pages back in */
 	bool thorough;	    /* --doctor: prove more than the views need */
@@ -20,6 +24,22 @@ struct cs_scan_options {
 	 * may be NULL. Returning false ends the scan with CS_STOPPED. */
 	bool (*progress)(void *ctx, const char *step, unsigned permille);
 	void *progress_ctx;
+	/* A debugger's way to the same memory. What we read by ourselves is compared
+	 * with it, one page, before it is believed. May be NULL. */
+	cs_status (*read)(void *ctx, cs_addr addr, void *buf, size_t len);
+	void *read_ctx;
+};
+
+/* A process that somebody else holds stopped; see struct corescan_process. */
+struct cs_scan_process {
+	const char *name; /* NULL: the pid */
+	int pid;
+	bool is_traced_here, is_core;
+	const struct cs_live_thread *threads;
+	size_t thread_count;
+	const char *maps, *command, *exe;
+	const uint64_t *auxv;
+	size_t auxv_words;
 };
 
 /* Open the target, scan it whole, settle. A live process runs again before
@@ -27,6 +47,12 @@ struct cs_scan_options {
  * (exit 3). Partial results are CS_OK with anomalies in the model (exit 1). */
 cs_status cs_scan_open(const char *target, const struct cs_scan_options *options,
 		       struct cs_scan **out, struct cs_error *err);
+
+/* The same for a process that is held, and stays so. CS_USAGE: neither traced
+ * here nor a read() to ask. */
+cs_status cs_scan_process(const struct cs_scan_process *process,
+			  const struct cs_scan_options *options, struct cs_scan **out,
+			  struct cs_error *err);
 void cs_scan_close(struct cs_scan *scan);
 
 /* Borrowed, good until the scan is closed. */

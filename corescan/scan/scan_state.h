@@ -14,6 +14,7 @@ struct cs_scan {
 	struct cs_core *core; /* one of these two */
 	struct cs_live *live;
 	struct cs_image *image;
+	const struct cs_scan_process *process; /* while it is being opened: whoever holds it says */
 	struct cs_glibc *glibc;
 	struct py *py;
 };

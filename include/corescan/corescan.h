@@ -100,8 +100,9 @@ CORESCAN_API uint64_t corescan_last_address(const struct corescan *cs);
 /* ---- For debuggers: a target that somebody else holds ---- */
 
 /* One read of the target's memory. The library presets got to -1; read() sets
- * it to len as the last thing it does when all bytes are there, and leaves it
- * otherwise (it is all or nothing; the library finds the gap by asking again). */
+ * it to len as the last thing it does when all bytes are there, to -EINTR (-4)
+ * when the user interrupted it, and leaves it otherwise (it is all or nothing;
+ * the library finds the gap by asking again). */
 struct corescan_read {
 	uint64_t addr;
 	void *buf;
