@@ -43,6 +43,49 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 	return CS_OK;
 }
 
+static cs_status set_flag(bool *flag, const char *name, const char *value, struct cs_error *err)
+{
+	if (!value)
+		return CS_OK;
+	if (strcmp(value, "0") && strcmp(value, "1"))
+		return cs_fail(err, CS_USAGE, 0, "%s is 1 or 0, not '%.40s'", name, value);
+	*flag = *value == '1';
+	return CS_OK;
+}
+
+cs_status cs_report_set_look(struct cs_report_options *options, const char *name,
+			     const char *value, struct cs_error *err)
+{
+	bool flag = false;
+	cs_status st = CS_OK;
+	uint64_t n = 0;
+
+	if (!strcmp(name, "width")) {
+		if (value && !cs_number_parse(value, &n))
+			return cs_fail(err, CS_USAGE, 0, "'%.40s' is not a width", value);
+		if (value)
+			options->look.width = n < UINT16_MAX ? (unsigned)n : UINT16_MAX;
+	} else if (!strcmp(name, "ascii")) {
+		flag = !options->look.is_utf8;
+		st = set_flag(&flag, name, value, err);
+		options->look.is_utf8 = !flag;
+	} else if (!strcmp(name, "bars"))
+		st = set_flag(&options->look.has_bars, name, value, err);
+	else if (!strcmp(name, "color"))
+		st = set_flag(&options->look.has_color, name, value, err);
+	else if (!strcmp(name, "header")) {
+		flag = !options->no_header;
+		st = set_flag(&flag, name, value, err);
+		options->no_header = !flag;
+	} else if (!strcmp(name, "commands")) {
+		if (value && strcmp(value, "gdb"))
+			return cs_fail(err, CS_USAGE, 0, "'%.40s' is no debugger: use gdb", value);
+		options->is_gdb = options->is_gdb || value;
+	} else
+		return CS_NOTFOUND;
+	return st;
+}
+
 /* Does a view have such a column? By name, or with the flag when name is NULL. */
 static bool has_column(const struct cs_view *view, const char *name, unsigned flag)
 {
@@ -100,12 +143,41 @@ cs_status cs_report_check(const struct cs_report_options *options, const struct 
 	return CS_OK;
 }
 
+/* Of a table about one address the thing itself: the object, else its block. */
+static cs_addr address_of_object(const struct cs_table *t)
+{
+	static const char *const fields[] = { "object", "block", "address" };
+
+	for (size_t i = 0; i < 3; i++)
+		for (size_t row = 0; row < cs_table_rows(t); row++) {
+			const struct cs_cell *cells = cs_table_row(t, row);
+
+			if (cells[1].type == CS_CELL_ADDRESS && !strcmp(cells[0].text, fields[i]))
+				return cells[1].number;
+		}
+	return 0;
+}
+
+static cs_addr last_address(const struct cs_table *t)
+{
+	for (size_t row = t->order.count; row--;) {
+		const struct cs_cell *cells = cs_table_row(t, t->order.items[row]);
+
+		for (size_t i = t->column_count; i--;)
+			if (cells[i].type == CS_CELL_ADDRESS)
+				return cells[i].number;
+	}
+	return 0;
+}
+
 cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,
 			  const struct cs_report_options *options, struct cs_table *out,
 			  struct cs_error *err)
 {
 	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values };
-	struct cs_select wish = { options->sort, options->min, options->type, options->top };
+	struct cs_select wish = { .sort = options->sort, .min = options->min,
+				  .type = options->type, .top = options->top,
+				  .skip = options->skip, .only = options->only };
 
 	if (!options->has_top)
 		wish.top = options->format == CS_FORMAT_TEXT ? ask->view->text_top : 0;
@@ -117,6 +189,13 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 		st = cs_table_select(out, &wish, err);
 	if (st)
 		cs_table_deinit(out);
+	else if (options->seen)
+		*options->seen = (struct cs_seen){
+			.shown = out->order.count,
+			.more = out->more_rows,
+			.last_address = !strcmp(ask->view->name, "object") ?
+						address_of_object(out) : last_address(out),
+		};
 	return st;
 }
 

@@ -16,6 +16,13 @@ struct cs_ask {
 	cs_addr addr;			/* --object */
 };
 
+/* What the table of a document was, for whoever asked for it. */
+struct cs_seen {
+	uint64_t shown, more; /* rows; more: behind those shown */
+	/* --object: the object or block itself; else the last address in the rows. 0: none */
+	cs_addr last_address;
+};
+
 struct cs_report_options {
 	enum cs_format format;
 	bool has_top;
@@ -23,7 +30,12 @@ struct cs_report_options {
 	uint64_t min;
 	const char *sort, *type;
 	bool no_values;
-	struct cs_look look; /* text only; width 0 is CS_WIDTH_DEFAULT */
+	uint64_t skip; /* rows left out before the first: a next page */
+	struct cs_filter only;
+	struct cs_seen *seen; /* to be filled, of the last table; NULL: nobody asks */
+	struct cs_look look;  /* text only; width 0 is CS_WIDTH_DEFAULT */
+	bool no_header;	      /* text only: begin with the table */
+	bool is_gdb;	      /* text only: name a debugger's commands to go on with */
 	/* How the user would name the target again, ready to be typed: "core.1",
 	 * "--pid 17", "'my core'". For the commands to go on with. */
 	const char *target;
@@ -34,6 +46,11 @@ struct cs_report_options {
  * not an option of the report. CS_USAGE: a bad value, err says why. */
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
 			struct cs_error *err);
+
+/* Set how text looks by the names corescan_set() knows: width, ascii, bars,
+ * color, commands, header. value NULL changes nothing. Statuses as above. */
+cs_status cs_report_set_look(struct cs_report_options *options, const char *name,
+			     const char *value, struct cs_error *err);
 
 /* Could these questions be answered with these options? CS_USAGE: a view that
  * is not built yet, a --sort or --type no view has a column for, several

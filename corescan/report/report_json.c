@@ -1,8 +1,8 @@
 /* report_json.c - one document for all views; numbers exact, a row a line.
  *
  * Addresses are strings ("0x7f..."): a double cannot hold all of them.
- * Whatever is unknown is null. `more` stands beside rows that --top left out:
- * rows + more = total.
+ * Whatever is unknown is null. `more` stands beside rows that --top left out,
+ * `before` beside a page that is not the first: before + rows + more = total.
  */
 #include "report/report.h"
 #include "report/report_escape.h"
@@ -58,18 +58,26 @@ static void write_sums(FILE *out, const struct cs_table *t, const uint64_t *sums
 	putc('}', out);
 }
 
+/* Rows that are not there, and their sums. */
+static void write_rest(FILE *out, const struct cs_table *t, const char *name, size_t rows,
+		       const uint64_t *sums)
+{
+	char first[40];
+
+	if (!rows)
+		return;
+	snprintf(first, sizeof(first), "\"rows\":%zu", rows);
+	fprintf(out, ",\n   \"%s\":", name);
+	write_sums(out, t, sums, first);
+}
+
 static void write_table(FILE *out, const struct cs_table *t)
 {
 	fputs("\"rows\":[", out);
 	write_rows(out, t);
 	fputs("]", out);
-	if (t->more_rows) {
-		char first[40];
-
-		snprintf(first, sizeof(first), "\"rows\":%zu", t->more_rows);
-		fputs(",\n   \"more\":", out);
-		write_sums(out, t, t->more, first);
-	}
+	write_rest(out, t, "before", t->before_rows, t->before);
+	write_rest(out, t, "more", t->more_rows, t->more);
 }
 
 static const char *truth(bool b)

@@ -104,10 +104,11 @@ static bool has_total(const struct grid *g)
 	       cs_table_flagged(g->table, CS_COL_SUM) != SIZE_MAX;
 }
 
-static void more_label(const struct grid *g, char label[LABEL_LEN])
+/* A row that stands for rows not shown. */
+static void rest_label(size_t rows, const char *where, char label[LABEL_LEN])
 {
-	cs_number_count(label, g->table->more_rows);
-	strcat(label, " more");
+	cs_number_count(label, rows);
+	strcat(label, where);
 }
 
 /* The width each column would like to have. */
@@ -124,8 +125,13 @@ static void measure(struct grid *g)
 	}
 	for (size_t i = 0; i < t->order.count; i++)
 		measure_cells(g, cs_table_row(t, t->order.items[i]));
+	if (t->before_rows) {
+		rest_label(t->before_rows, " before", label);
+		sum_cells(g, label, t->before, cells);
+		measure_cells(g, cells);
+	}
 	if (t->more_rows) {
-		more_label(g, label);
+		rest_label(t->more_rows, " more", label);
 		sum_cells(g, label, t->more, cells);
 		measure_cells(g, cells);
 	}
@@ -415,9 +421,23 @@ static uint64_t bar_most(const struct cs_table *t)
 
 		most = n > most ? n : most;
 	}
+	if (bar != SIZE_MAX && t->before[bar] > most)
+		most = t->before[bar];
 	if (bar != SIZE_MAX && t->more_rows && t->more[bar] > most)
 		most = t->more[bar];
 	return most;
+}
+
+static void write_before(const struct grid *g, FILE *out, uint64_t most)
+{
+	struct cs_cell cells[CS_COLUMNS_MAX];
+	char label[LABEL_LEN];
+
+	if (!g->table->before_rows)
+		return;
+	rest_label(g->table->before_rows, " before", label);
+	sum_cells(g, label, g->table->before, cells);
+	write_row(g, out, cells, most);
 }
 
 static void write_more(const struct grid *g, FILE *out, uint64_t most)
@@ -427,7 +447,7 @@ static void write_more(const struct grid *g, FILE *out, uint64_t most)
 
 	if (!g->table->more_rows)
 		return;
-	more_label(g, label);
+	rest_label(g->table->more_rows, " more", label);
 	sum_cells(g, label, g->table->more, cells);
 	write_row(g, out, cells, most);
 }
@@ -444,13 +464,14 @@ void cs_layout_write(FILE *out, const struct cs_table *table, const struct cs_la
 	fit(&g);
 	breathe(&g);
 	write_heading(&g, out);
+	write_before(&g, out, most);
 	for (size_t i = 0; i < table->order.count; i++) {
 		/* what is folded stands before the row that is always last */
 		if (table->ends_in_last && i + 1 == table->order.count)
 			write_more(&g, out, most);
 		write_row(&g, out, cs_table_row(table, table->order.items[i]), most);
 	}
-	if (!table->order.count && !table->more_rows)
+	if (!table->total_rows)
 		fputs("  none\n", out);
 	if (!table->ends_in_last)
 		write_more(&g, out, most);

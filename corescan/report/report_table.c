@@ -85,6 +85,16 @@ static int compare_rows(const void *a, const void *b, void *ctx)
 	return order ? order : (x > y) - (x < y);
 }
 
+static bool passes(const struct cs_table *table, const struct cs_cell *row,
+		   const struct cs_filter *only)
+{
+	size_t column = only->column ? cs_table_named(table, only->column) : SIZE_MAX;
+
+	if (column == SIZE_MAX)
+		return true;
+	return (row[column].text && !strcmp(row[column].text, only->value)) != only->leaves_out;
+}
+
 static bool is_wanted(const struct cs_table *table, const struct cs_cell *row,
 		      const struct cs_select *wish)
 {
@@ -92,6 +102,8 @@ static bool is_wanted(const struct cs_table *table, const struct cs_cell *row,
 	size_t type = cs_table_flagged(table, CS_COL_TYPE);
 
 	if (wish->min && weight != SIZE_MAX && row[weight].number < wish->min)
+		return false;
+	if (!passes(table, row, &wish->only))
 		return false;
 	return !wish->type || type == SIZE_MAX || !row[type].text ||
 	       !fnmatch(wish->type, row[type].text, FNM_NOESCAPE);
@@ -116,6 +128,21 @@ static void add_row(const struct cs_table *table, uint64_t *sums, uint32_t row)
 			sums[i] += cells[i].number;
 }
 
+/* Move the first `skip` rows from `order` to `before`. */
+static void leave_before(struct cs_table *table, uint64_t skip)
+{
+	size_t n = skip < table->order.count ? (size_t)skip : table->order.count;
+
+	for (size_t i = 0; i < n; i++)
+		add_row(table, table->before, table->order.items[i]);
+	if (n)
+		memmove(table->order.items, table->order.items + n,
+			(table->order.count - n) * sizeof(*table->order.items));
+	table->order.count -= n;
+	table->before_rows = n;
+	set_percent(table, table->before);
+}
+
 /* Move the rows after the first `shown` from `order` to `more`. */
 static void cut(struct cs_table *table, size_t shown)
 {
@@ -135,8 +162,9 @@ cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, 
 		order.column = cs_table_flagged(table, CS_COL_WEIGHT);
 		order.keeps_last = table->last_row != UINT32_MAX;
 	}
-	table->order.count = table->total_rows = table->more_rows = 0;
+	table->order.count = table->total_rows = table->before_rows = table->more_rows = 0;
 	memset(table->total, 0, sizeof(table->total));
+	memset(table->before, 0, sizeof(table->before));
 	memset(table->more, 0, sizeof(table->more));
 	for (size_t i = 0; i < cs_table_rows(table); i++) {
 		if (!is_wanted(table, cs_table_row(table, i), wish))
@@ -150,6 +178,7 @@ cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, 
 	if (table->order.count)
 		qsort_r(table->order.items, table->order.count, sizeof(uint32_t), compare_rows,
 			&order);
+	leave_before(table, wish->skip);
 	if (wish->top && wish->top < table->order.count)
 		cut(table, (size_t)wish->top);
 	table->ends_in_last = order.keeps_last && table->order.count &&

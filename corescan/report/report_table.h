@@ -5,8 +5,8 @@
  *
  * Invariants
  *  - Every row has exactly column_count cells.
- *  - After cs_table_select(): the rows in `order` and the `more` row together
- *    are the `total` row, column by column, to the byte.
+ *  - After cs_table_select(): the `before` row, the rows in `order` and the
+ *    `more` row together are the `total` row, column by column, to the byte.
  *  - The order is total: the same model gives the same bytes.
  */
 #ifndef CS_REPORT_TABLE_H
@@ -58,7 +58,9 @@ struct cs_table {
 	CS_VEC(uint32_t) order;	      /* rows to show; made by cs_table_select() */
 	uint64_t total[CS_COLUMNS_MAX], more[CS_COLUMNS_MAX]; /* CS_COL_SUM and percent */
 	uint64_t whole;		      /* weight that is 100 percent */
-	size_t total_rows, more_rows; /* rows that matched; of these not shown */
+	uint64_t before[CS_COLUMNS_MAX]; /* as `more`, of the rows skipped */
+	size_t total_rows;	      /* that matched: skipped, shown and not shown */
+	size_t before_rows, more_rows;
 	uint32_t last_row;	      /* kept last by the default order; UINT32_MAX: none */
 	bool ends_in_last;	      /* it is: in this order, and shown */
 	struct cs_arena strings;      /* for texts that are nobody else's */
@@ -92,11 +94,19 @@ bool cs_table_add(struct cs_table *table, const struct cs_cell *cells);
 size_t cs_table_flagged(const struct cs_table *table, unsigned flag);
 size_t cs_table_named(const struct cs_table *table, const char *name);
 
+/* Only the rows that have this text in the column, or only the others. */
+struct cs_filter {
+	const char *column, *value; /* column NULL: all rows */
+	bool leaves_out;
+};
+
 struct cs_select {
 	const char *sort; /* column; NULL: the weight, heaviest first, or as built */
 	uint64_t min;	  /* least weight; 0: any */
 	const char *type; /* glob; NULL: any */
 	uint64_t top;	  /* rows at most; 0: all */
+	uint64_t skip;	  /* rows left out before the first, when sorted */
+	struct cs_filter only;
 };
 
 /* Sort, filter, cut and sum; may be called again. A wish whose column the

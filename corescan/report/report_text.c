@@ -15,7 +15,8 @@ struct page {
 	const struct cs_model *model;
 	const struct cs_report_options *options;
 	struct cs_look look;
-	unsigned at; /* column in the header */
+	unsigned at;   /* column in the header */
+	bool is_begun; /* there is something above what comes */
 };
 
 static const char *signal_name(int number, char buf[16])
@@ -160,6 +161,7 @@ static void write_header(struct page *p)
 	struct cs_arena words = { 0 };
 	const char *run = run_words(p, &words);
 
+	p->is_begun = true;
 	write_name(p, &words, run ? strlen(run) : 0);
 	piece(p, run);
 	end_line(p);
@@ -168,6 +170,14 @@ static void write_header(struct page *p)
 	piece(p, bytes_words(p, &words));
 	end_line(p);
 	cs_arena_deinit(&words);
+}
+
+/* An empty line, but never the first. */
+static void leave_line(struct page *p)
+{
+	if (p->is_begun)
+		putc('\n', p->out);
+	p->is_begun = true;
 }
 
 static void note(const struct page *p, const char *words)
@@ -246,7 +256,7 @@ static void hint_anomalies(const struct page *p)
 	hint(p, "--doctor", why);
 }
 
-static cs_status write_anomalies(const struct page *p, struct cs_error *err)
+static cs_status write_anomalies(struct page *p, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = cs_view_anomalies.title };
 	struct cs_report_options options = *p->options;
@@ -256,6 +266,8 @@ static cs_status write_anomalies(const struct page *p, struct cs_error *err)
 	if (!p->model->anomaly_count)
 		return CS_OK;
 	options.sort = options.type = NULL;
+	options.seen = NULL;
+	options.skip = 0;
 	if (!options.has_top)
 		options.top = 20;
 	options.has_top = true;
@@ -265,13 +277,13 @@ static cs_status write_anomalies(const struct page *p, struct cs_error *err)
 	if (st)
 		return st;
 	t.more_rows += (size_t)(p->model->anomaly_count - p->model->anomalies.count);
-	putc('\n', p->out);
+	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	cs_table_deinit(&t);
 	return CS_OK;
 }
 
-static cs_status write_view(const struct page *p, const struct cs_ask *ask, struct cs_error *err)
+static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = ask->view->title };
 	struct cs_table t;
@@ -279,7 +291,7 @@ static cs_status write_view(const struct page *p, const struct cs_ask *ask, stru
 
 	if (st)
 		return st;
-	putc('\n', p->out);
+	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	cs_table_deinit(&t);
 	if (!strcmp(ask->view->name, "summary"))
@@ -298,7 +310,7 @@ static bool has_ask(const struct cs_ask *asks, size_t count, const char *name)
 }
 
 /* All asked views; then where they lead that was not asked for. */
-static cs_status write_views(const struct page *p, const struct cs_ask *asks, size_t count,
+static cs_status write_views(struct page *p, const struct cs_ask *asks, size_t count,
 			     struct cs_error *err)
 {
 	const struct cs_view *last = asks[count - 1].view;
@@ -319,7 +331,7 @@ static cs_status write_views(const struct page *p, const struct cs_ask *asks, si
 	return CS_OK;
 }
 
-static cs_status write_page_summary(const struct page *p, struct cs_error *err)
+static cs_status write_page_summary(struct page *p, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = "WHERE IT WENT", .is_brief = true };
 	const struct cs_ask ask = { .view = cs_view_find("summary") };
@@ -330,14 +342,14 @@ static cs_status write_page_summary(const struct page *p, struct cs_error *err)
 		return st;
 	if (!p->options->has_top)
 		cs_table_fold(&t, p->model->target.present / 100, PAGE_LEAST, PAGE_MOST);
-	putc('\n', p->out);
+	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	cs_table_deinit(&t);
 	write_missing(p);
 	return CS_OK;
 }
 
-static cs_status write_page_types(const struct page *p, struct cs_error *err)
+static cs_status write_page_types(struct page *p, struct cs_error *err)
 {
 	const struct cs_ask ask = { .view = cs_view_find("by-type") };
 	struct cs_report_options options = *p->options;
@@ -357,7 +369,7 @@ static cs_status write_page_types(const struct page *p, struct cs_error *err)
 	snprintf(aside, sizeof(aside), "top %zu of %s", t.order.count, all);
 	if (t.more_rows)
 		layout.aside = aside;
-	putc('\n', p->out);
+	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	putc('\n', p->out);
 	hint(p, "--summary", "every category");
@@ -377,7 +389,8 @@ cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs
 		p.look.width = CS_WIDTH_DEFAULT;
 	if (p.look.width < CS_WIDTH_MIN)
 		p.look.width = CS_WIDTH_MIN;
-	write_header(&p);
+	if (!options->no_header)
+		write_header(&p);
 	if (count)
 		return write_views(&p, asks, count, err);
 	st = write_page_summary(&p, err);

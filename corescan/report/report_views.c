@@ -237,28 +237,42 @@ const struct cs_view cs_view_anomalies = {
 	.build = build_anomalies,
 };
 
-#define LATER(name, argument, help) { name, argument, NULL, help, NULL, NULL, 0, NULL, NULL }
+/* name, argument, help and the debugger's command of a view. */
+#define VIEW(option, words)                                                     \
+	.name = option, .help = words,                                          \
+	.command = { { "corescan " option, option, NULL, 0, words }, .word = CS_WORD_NONE }
+#define VIEW_OF(option, takes, words)                                           \
+	.name = option, .argument = takes, .help = words,                       \
+	.command = { { "corescan " option, option, takes, 1, words }, .word = CS_WORD_VIEW }
+#define NEXT(to, why) .next = to, .next_why = why
 
+/* A view without a builder comes in a later version. */
 static const struct cs_view views[] = {
-	{ "summary", NULL, "WHERE IT WENT", "where every byte belongs, by category",
-	  summary_columns, build_summary, 0, "--by-type", "objects of which type" },
-	{ "by-type", NULL, "TYPES", "objects and bytes per type, Python and native",
-	  type_columns, build_by_type, 20, "--by-size", "blocks of which size" },
-	{ "by-size", NULL, "BLOCK SIZE", "used blocks by the size the allocator rounds them to",
-	  size_columns, build_by_size, 20, "--arenas", "how much of each heap is free" },
-	LATER("by-site", NULL, "bytes per allocating source line"),
-	{ "arenas", NULL, "ARENAS", "the heaps of glibc and CPython: used, free, overhead",
-	  arena_columns, build_arenas, 20, "--doctor", "how the heaps were found" },
-	LATER("fragmentation", NULL, "where free memory is stuck, and what pins it"),
-	LATER("threads", NULL, "what each thread was doing, Python and native"),
-	LATER("leaks", NULL, "blocks nobody can reach any more"),
-	LATER("dominators", NULL, "who keeps how much alive"),
-	LATER("why", "ADDR|TYPE", "a path of references from a root"),
-	LATER("instances", "TYPE", "the live instances of a type"),
-	{ "object", "ADDR", "OBJECT", "everything known about an object or block",
-	  object_columns, build_object, 0, "--by-type", "all types" },
-	{ "doctor", NULL, "DOCTOR", "what was found, by which means, and what contradicts",
-	  doctor_columns, build_doctor, 0, "--summary", "where every byte belongs" },
+	{ VIEW("summary", "where every byte belongs, by category"), .title = "WHERE IT WENT",
+	  .columns = summary_columns, .build = build_summary,
+	  NEXT("--by-type", "objects of which type") },
+	{ VIEW("by-type", "objects and bytes per type, Python and native"), .title = "TYPES",
+	  .columns = type_columns, .build = build_by_type, .text_top = 20,
+	  NEXT("--by-size", "blocks of which size") },
+	{ VIEW("by-size", "used blocks by the size the allocator rounds them to"),
+	  .title = "BLOCK SIZE", .columns = size_columns, .build = build_by_size, .text_top = 20,
+	  NEXT("--arenas", "how much of each heap is free") },
+	{ VIEW("by-site", "bytes per allocating source line") },
+	{ VIEW("arenas", "the heaps of glibc and CPython: used, free, overhead"),
+	  .title = "ARENAS", .columns = arena_columns, .build = build_arenas, .text_top = 20,
+	  NEXT("--doctor", "how the heaps were found") },
+	{ VIEW("fragmentation", "where free memory is stuck, and what pins it") },
+	{ VIEW("threads", "what each thread was doing, Python and native") },
+	{ VIEW("leaks", "blocks nobody can reach any more") },
+	{ VIEW("dominators", "who keeps how much alive") },
+	{ VIEW_OF("why", "ADDR|TYPE", "a path of references from a root") },
+	{ VIEW_OF("instances", "TYPE", "the live instances of a type") },
+	{ VIEW_OF("object", "ADDR", "everything known about an object or block"),
+	  .title = "OBJECT", .columns = object_columns, .build = build_object,
+	  NEXT("--by-type", "all types") },
+	{ VIEW("doctor", "what was found, by which means, and what contradicts"),
+	  .title = "DOCTOR", .columns = doctor_columns, .build = build_doctor,
+	  NEXT("--summary", "where every byte belongs") },
 };
 
 const struct cs_view *cs_view_at(size_t nr)

@@ -8,6 +8,7 @@
 #define CS_REPORT_VIEWS_H
 #include "model/answer.h"
 #include "model/model.h"
+#include "report/report_commands.h"
 #include "report/report_table.h"
 
 struct cs_view_source {
@@ -29,6 +30,7 @@ struct cs_view {
 			   struct cs_error *err);
 	unsigned text_top;	/* rows in text when nobody said --top; 0: all */
 	const char *next, *next_why; /* the option to go on with; NULL: none */
+	struct cs_command command;   /* of a debugger: "corescan by-type" */
 };
 
 /* Number nr, in the order of the help; NULL beyond the last. */

@@ -2,13 +2,11 @@
 #include "scan/corescan_state.h"
 
 #include "base/own.h"
-#include "report/report_number.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
-
 #include <string.h>
+#include <time.h>
 
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
@@ -72,16 +70,14 @@ static struct cs_setting *find_setting(struct corescan *cs, const char *name)
 static cs_status check_option(struct corescan *cs, const char *name, const char *value)
 {
 	struct cs_report_options report = { 0 };
-	uint64_t width;
 	cs_status st;
 
 	if (cs_is_scan_option(name))
 		return !cs->scan ? CS_OK :
 				   cs_fail(&cs->err, CS_USAGE, 0, "%s: the target is open already", name);
-	if (!strcmp(name, "width"))
-		return !value || cs_number_parse(value, &width) ?
-			       CS_OK :
-			       cs_fail(&cs->err, CS_USAGE, 0, "'%.40s' is not a width", value);
+	st = cs_report_set_look(&report, name, value, &cs->err);
+	if (st != CS_NOTFOUND)
+		return st;
 	st = cs_report_set(&report, name, value ? value : "0", &cs->err);
 	if (st == CS_NOTFOUND || !strcmp(name, "format") || !strcmp(name, "json"))
 		return cs_fail(&cs->err, CS_USAGE, 0, "there is no option '%.40s'", name);

@@ -1,6 +1,7 @@
 /* corescan_answer.c - the public functions of libcorescan that answer from a full handle. */
 #include "scan/corescan_state.h"
 
+#include "report/report_commands.h"
 #include "report/report_number.h"
 
 #include <string.h>
@@ -46,19 +47,19 @@ const char *corescan_view_argument(const char *name)
 static cs_status set_up(struct corescan *cs, const char *format, struct cs_report_options *out)
 {
 	cs_status st = cs_report_set(out, "format", format, &cs->err);
-	const char *width = cs_handle_value(cs, "width");
-	uint64_t columns;
 
+	out->target = cs->target;
+	out->look.is_utf8 = true;
 	for (size_t i = 0; !st && i < cs->setting_count; i++) {
 		const struct cs_setting *s = &cs->settings[i];
 
-		if (s->value && strcmp(s->name, "width") && !cs_is_scan_option(s->name))
-			st = cs_report_set(out, s->name, s->value, &cs->err);
+		if (!s->value || cs_is_scan_option(s->name))
+			continue;
+		st = cs_report_set(out, s->name, s->value, &cs->err);
+		if (st == CS_NOTFOUND)
+			st = cs_report_set_look(out, s->name, s->value, &cs->err);
 	}
-	out->target = cs->target;
-	out->look.is_utf8 = true;
-	if (width && cs_number_parse(width, &columns))
-		out->look.width = columns < UINT16_MAX ? (unsigned)columns : UINT16_MAX;
+	out->look.has_bars = out->look.has_bars && out->look.is_utf8;
 	return st;
 }
 
@@ -106,26 +107,81 @@ static cs_status render(struct corescan *cs, const struct cs_ask *ask, size_t co
 	return st;
 }
 
-int corescan_render(struct corescan *cs, const char *view, const char *argument,
-		    const char *format, char **text)
+/* One view, or with NULL the default page. */
+static int answer_view(struct corescan *cs, const char *view, const char *argument,
+		       const struct cs_report_options *options, char **text)
 {
-	struct cs_report_options options = { 0 };
 	struct cs_answer answer = { 0 };
 	struct cs_ask ask = { 0 };
-	cs_status st;
+	cs_status st = view ? set_ask(cs, view, argument, &ask, &answer) : CS_OK;
 
-	*text = NULL;
-	if (!cs->scan)
-		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "no target is open"));
-	st = set_up(cs, format, &options);
-	if (!st && view)
-		st = set_ask(cs, view, argument, &ask, &answer);
 	if (!st)
-		st = render(cs, &ask, view ? 1 : 0, &options, text);
+		st = render(cs, &ask, view ? 1 : 0, options, text);
 	cs_answer_deinit(&answer);
 	if (st)
 		return cs_result_of(st);
 	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
+}
+
+int corescan_render(struct corescan *cs, const char *view, const char *argument,
+		    const char *format, char **text)
+{
+	struct cs_seen seen = { 0 };
+	struct cs_report_options options = { .seen = &seen };
+	cs_status st;
+	int result;
+
+	*text = NULL;
+	cs->last_address = 0;
+	if (!cs->scan)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "no target is open"));
+	st = set_up(cs, format, &options);
+	result = st ? cs_result_of(st) : answer_view(cs, view, argument, &options, text);
+	if (*text)
+		cs->last_address = seen.last_address;
+	return result;
+}
+
+const struct corescan_command *corescan_command_at(size_t nr)
+{
+	const struct cs_command *command = cs_command_at(nr);
+
+	return command ? &command->is : NULL;
+}
+
+int corescan_command(struct corescan *cs, const char *name, size_t count, const char *const *words,
+		     uint64_t skip, char **text, uint64_t *shown, uint64_t *more)
+{
+	const struct cs_command *command = cs_command_find(name);
+	struct cs_seen seen = { 0 };
+	struct cs_report_options options = { .skip = skip, .seen = &seen };
+	const char *argument = NULL;
+	cs_status st;
+	int result;
+
+	*text = NULL;
+	cs->last_address = 0;
+	if (!command)
+		return cs_result_of(cs_fail(&cs->err, CS_USAGE, 0, "there is no command '%.40s'", name));
+	st = set_up(cs, "text", &options);
+	if (!st)
+		st = cs_command_read(command, count, words, &options, &argument, &cs->err);
+	if (!st && !cs->scan)
+		st = cs_fail(&cs->err, CS_USAGE, 0, "no target is open");
+	result = st ? cs_result_of(st) :
+		      answer_view(cs, command->is.view, argument, &options, text);
+	if (*text)
+		cs->last_address = seen.last_address;
+	if (shown)
+		*shown = *text ? seen.shown : 0;
+	if (more)
+		*more = *text ? seen.more : 0;
+	return result;
+}
+
+uint64_t corescan_last_address(const struct corescan *cs)
+{
+	return cs->last_address;
 }
 
 void corescan_free(char *text)
