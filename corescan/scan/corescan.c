@@ -199,6 +199,15 @@ static cs_status on_read(void *ctx, cs_addr addr, void *buf, size_t len)
 	return request.got >= 0 && (uint64_t)request.got == len ? CS_OK : CS_FAULT;
 }
 
+static ssize_t on_page_map(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	struct corescan *cs = ctx;
+	struct corescan_read request = { off, buf, len, -1 };
+
+	cs->hooks.page_map(cs->hooks.user, &request);
+	return request.got > (int64_t)len ? -1 : (ssize_t)request.got;
+}
+
 static struct cs_scan_options scan_options_of(struct corescan *cs)
 {
 	struct cs_scan_options options = {
@@ -213,6 +222,7 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.progress = on_beat,
 		.progress_ctx = cs,
 		.read = cs->hooks.read ? on_read : NULL,
+		.read_page_map = cs->hooks.page_map ? on_page_map : NULL,
 		.read_ctx = cs,
 	};
 

@@ -82,7 +82,9 @@ static cs_status open_process(struct cs_scan *scan, const struct cs_scan_process
 	};
 	struct cs_callback callback = {
 		.read = o->read,
+		.read_page_map = o->read_page_map,
 		.ctx = o->read_ctx,
+		.allow_swap_in = o->allow_swap_in,
 		.pulse = &scan->pulse,
 		.pid = p->pid,
 		.maps = p->maps,

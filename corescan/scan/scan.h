@@ -27,6 +27,8 @@ struct cs_scan_options {
 	/* A debugger's way to the same memory. What we read by ourselves is compared
 	 * with it, one page, before it is believed. May be NULL. */
 	cs_status (*read)(void *ctx, cs_addr addr, void *buf, size_t len);
+	/* The same of /proc/PID/pagemap, bytes at an offset like pread(); may be NULL. */
+	ssize_t (*read_page_map)(void *ctx, void *buf, size_t len, uint64_t off);
 	void *read_ctx;
 };
 

@@ -120,6 +120,10 @@ struct corescan_hooks {
 	int (*poll)(void);
 	/* May be NULL. Called about twice a second; permille of the whole scan. */
 	void (*progress)(void *user, const char *step, unsigned permille);
+	/* May be NULL. Of a process that is read with read(): bytes of its
+	 * /proc/PID/pagemap, addr being the offset in that file; got: how many came,
+	 * fewer than asked are fine. Without it what is mapped counts as resident. */
+	void (*page_map)(void *user, struct corescan_read *request);
 };
 
 /* Copied. All three are only called from inside calls on this handle. With
