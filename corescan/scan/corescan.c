@@ -1,6 +1,7 @@
 /* corescan.c - the public functions of libcorescan that make a handle and fill it. */
 #include "scan/corescan_state.h"
 
+#include "base/guard.h"
 #include "base/own.h"
 
 #include <errno.h>
@@ -229,6 +230,22 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 	return options;
 }
 
+void cs_handle_enter(struct corescan *cs)
+{
+	cs->guarded = cs_guard_enter();
+}
+
+cs_status cs_handle_leave(struct corescan *cs, cs_status st)
+{
+	uint64_t pages = cs_guard_leave(cs->guarded);
+
+	if (!pages || st)
+		return st;
+	return cs_fail(&cs->err, CS_OS, 0,
+		       "%.120s, or a file it maps, was cut while it was read: %" PRIu64
+		       " pages of it were lost", cs->target, pages);
+}
+
 /* Before a target is opened under this name. */
 static cs_status begin(struct corescan *cs, const char *target)
 {
@@ -242,8 +259,12 @@ static cs_status begin(struct corescan *cs, const char *target)
 
 static int opened(struct corescan *cs, cs_status st)
 {
-	if (st)
+	st = cs_handle_leave(cs, st);
+	if (st) {
+		cs_scan_close(cs->scan);
+		cs->scan = NULL;
 		return cs_result_of(st);
+	}
 	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
 }
 
@@ -252,8 +273,10 @@ int corescan_open(struct corescan *cs, const char *target)
 	struct cs_scan_options options = scan_options_of(cs);
 	cs_status st = begin(cs, target);
 
-	if (!st)
-		st = cs_scan_open(target, &options, &cs->scan, &cs->err);
+	if (st)
+		return cs_result_of(st);
+	cs_handle_enter(cs);
+	st = cs_scan_open(target, &options, &cs->scan, &cs->err);
 	return opened(cs, st);
 }
 
@@ -304,6 +327,7 @@ int corescan_open_process(struct corescan *cs, const struct corescan_process *pr
 		.auxv_words = process->auxv_words,
 	};
 
+	cs_handle_enter(cs);
 	st = cs_scan_process(&from, &options, &cs->scan, &cs->err);
 	return opened(cs, st);
 }

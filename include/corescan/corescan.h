@@ -15,7 +15,8 @@
  *	}
  *	corescan_close(cs);
  *
- * Nothing here writes to stdout or stderr, exits, or touches the target. Two
+ * Nothing here writes to stdout or stderr, exits, or touches the target. While a
+ * call reads files it takes SIGBUS, lest a file that is cut kill the program. Two
  * handles share nothing; one handle belongs to one thread at a time. All text
  * is UTF-8.
  */
