@@ -16,5 +16,6 @@ struct cs_scan {
 	struct cs_image *image;
 	struct cs_glibc *glibc;
 	struct py *py;
+	bool is_proven; /* cs_scan_prove() has nothing left to do */
 };
 #endif
