@@ -250,6 +250,7 @@ static void prove_collector(struct cs_scan *scan)
 	struct py_gc_counts gc;
 	uint64_t sum;
 
+	scan->is_proven = true;
 	if (py_gc_walk(scan->py, &gc))
 		return;
 	sum = gc.generation[0] + gc.generation[1] + gc.generation[2] + gc.permanent;
@@ -260,6 +261,13 @@ static void prove_collector(struct cs_scan *scan)
 			 " permanent; census %" PRIu64 "%s",
 			 gc.generation[0], gc.generation[1], gc.generation[2], gc.permanent,
 			 scan->py->tracked, gc.is_collecting ? "; inside a collection" : "");
+}
+
+void cs_scan_prove(struct cs_scan *scan)
+{
+	/* stopped_ns is known once it runs again */
+	if (scan->py && !scan->is_proven && !scan->model.target.stopped_ns)
+		prove_collector(scan);
 }
 
 static cs_status walk(struct cs_scan *scan, struct cs_error *err)

@@ -60,6 +60,11 @@ void cs_scan_close(struct cs_scan *scan);
 /* Borrowed, good until the scan is closed. */
 struct cs_model *cs_scan_model(struct cs_scan *scan);
 
+/* Prove what --doctor shows beyond what the views need, as options.thorough does
+ * with the scan; at most once. A process that runs again cannot be asked: nothing
+ * is added then. */
+void cs_scan_prove(struct cs_scan *scan);
+
 /* Everything known about the block or object at (or around) addr, for --object.
  * CS_NOTFOUND: addr is not in the target's memory at all. */
 cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
