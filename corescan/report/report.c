@@ -257,7 +257,7 @@ void cs_report_write_missing(FILE *out, const struct cs_model *model, const char
 			fprintf(out, " (%s)", doctor);
 		comma = ", ";
 	}
-	write_bytes(out, t->missing, t->path ? "mapped but not in the core" : "mapped but not readable",
+	write_bytes(out, t->missing, !strcmp(t->kind, "core") ? "mapped but not in the core" : "mapped but not readable",
 		    &comma);
 	write_bytes(out, t->lost, "lost to truncation", &comma);
 	write_bytes(out, t->swapped, "swapped out", &comma);

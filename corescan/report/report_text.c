@@ -67,12 +67,18 @@ static void end_line(struct page *p)
 	p->at = 0;
 }
 
+static bool is_core(const struct cs_target_info *t)
+{
+	return !strcmp(t->kind, "core");
+}
+
 /* "worker.core: python3 worker.py", the command cut so that a line holds it
  * and, where there is room, what follows. */
 static void write_name(struct page *p, struct cs_arena *words, size_t follows)
 {
 	const struct cs_target_info *t = &p->model->target;
-	const char *name = t->path ? t->path : cs_arena_printf(words, "pid %d", t->pid);
+	const char *name = t->name ? t->name :
+			   t->path ? t->path : cs_arena_printf(words, "pid %d", t->pid);
 	size_t used = cs_text_width(name ? name : "", p->look.is_utf8);
 	size_t room = p->look.width > used + 2 ? p->look.width - used - 2 : 0;
 
@@ -94,8 +100,10 @@ static const char *run_words(const struct page *p, struct cs_arena *words)
 	const char *many = t->threads == 1 ? "" : "s";
 
 	cs_number_count(threads, t->threads);
-	if (t->path && t->pid)
+	if ((t->path || t->name) && t->pid)
 		snprintf(pid, sizeof(pid), "pid %d, ", t->pid);
+	if (t->is_held)
+		return cs_arena_printf(words, "%sheld by the debugger, %s thread%s", pid, threads, many);
 	if (!t->path)
 		return cs_arena_printf(words, "alive, %s thread%s, stopped for %.2f s", threads, many,
 				       (double)t->stopped_ns / 1e9);
@@ -195,7 +203,7 @@ static void write_missing(const struct page *p)
 		uint64_t bytes;
 		const char *words;
 	} lines[] = {
-		{ t->missing, t->path ? "mapped, but not in the core" : "mapped, but not readable" },
+		{ t->missing, is_core(t) ? "mapped, but not in the core" : "mapped, but not readable" },
 		{ t->lost, "lost: the core is shorter than its headers say" },
 		{ t->swapped, "swapped out" },
 	};

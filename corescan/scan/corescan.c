@@ -233,12 +233,16 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 void cs_handle_enter(struct corescan *cs)
 {
 	cs->guarded = cs_guard_enter();
+	if (cs->scan)
+		cs_scan_listen(cs->scan);
 }
 
 cs_status cs_handle_leave(struct corescan *cs, cs_status st)
 {
 	uint64_t pages = cs_guard_leave(cs->guarded);
 
+	if (!st && cs->scan)
+		st = cs_scan_stopped(cs->scan, &cs->err);
 	if (!pages || st)
 		return st;
 	return cs_fail(&cs->err, CS_OS, 0,

@@ -196,7 +196,7 @@ static void describe_target(struct cs_scan *scan)
 	if (scan->process && scan->process->name)
 		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
 					strlen(scan->process->name));
-	t->is_held = scan->process != NULL;
+	t->is_held = scan->process && !scan->process->is_core;
 	t->pid = scan->image->pid;
 	t->signal = scan->image->signal;
 	t->command = scan->image->command ? scan->image->command : "";
@@ -400,6 +400,17 @@ void cs_scan_close(struct cs_scan *scan)
 	cs_core_close(scan->core);
 	cs_model_deinit(&scan->model);
 	free(scan);
+}
+
+void cs_scan_listen(struct cs_scan *scan)
+{
+	scan->pulse.stopped = false;
+	scan->pulse.step = "looking up";
+}
+
+cs_status cs_scan_stopped(const struct cs_scan *scan, struct cs_error *err)
+{
+	return scan->pulse.stopped ? cs_pulse_fail(err) : CS_OK;
 }
 
 struct cs_model *cs_scan_model(struct cs_scan *scan)

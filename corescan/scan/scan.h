@@ -57,6 +57,11 @@ cs_status cs_scan_process(const struct cs_scan_process *process,
 			  struct cs_error *err);
 void cs_scan_close(struct cs_scan *scan);
 
+/* An interruption ended what was being asked, not the scan: before the next
+ * question, listen again. After it, CS_STOPPED when it was cut short. */
+void cs_scan_listen(struct cs_scan *scan);
+cs_status cs_scan_stopped(const struct cs_scan *scan, struct cs_error *err);
+
 /* Borrowed, good until the scan is closed. */
 struct cs_model *cs_scan_model(struct cs_scan *scan);
 
