@@ -16,6 +16,9 @@ static struct {
 static _Atomic size_t watched_top; /* entries ever used */
 static _Atomic uint64_t lost;
 
+static struct sigaction before; /* all zero: the default */
+static _Atomic unsigned entered;
+
 static bool is_watched(uintptr_t at)
 {
 	size_t top = watched_top;
@@ -40,18 +43,37 @@ static void on_sigbus(int nr, siginfo_t *info, void *context)
 		lost++;
 		return;
 	}
-	/* not ours: the faulting instruction runs again and kills */
-	signal(nr, SIG_DFL);
+	/* not ours: the faulting instruction runs again, under whoever was here before */
+	sigaction(nr, &before, NULL);
 	if (info->si_code <= 0)
 		raise(nr);
 }
 
-void cs_guard_install(void)
+static void take(struct sigaction *old)
 {
 	struct sigaction act = { .sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO };
 
 	sigemptyset(&act.sa_mask);
-	sigaction(SIGBUS, &act, NULL);
+	sigaction(SIGBUS, &act, old);
+}
+
+void cs_guard_install(void)
+{
+	take(NULL);
+}
+
+uint64_t cs_guard_enter(void)
+{
+	if (!entered++)
+		take(&before);
+	return lost;
+}
+
+uint64_t cs_guard_leave(uint64_t lost_before)
+{
+	if (!--entered)
+		sigaction(SIGBUS, &before, NULL);
+	return lost - lost_before;
 }
 
 void cs_guard_watch(const void *data, size_t len)

@@ -6,8 +6,7 @@
  * read cannot be trusted. Any other SIGBUS kills as ever.
  *
  * A signal has no handle, so this is the one table of the program that hangs
- * off nothing. Watching is cheap and safe without installing: a library inside
- * somebody else's process watches and leaves the signal alone.
+ * off nothing. Watching is cheap and safe without installing.
  */
 #ifndef CS_GUARD_H
 #define CS_GUARD_H
@@ -16,6 +15,12 @@
 
 /* Take SIGBUS. For programs, not for libraries. */
 void cs_guard_install(void);
+
+/* For a library inside somebody else's program: take SIGBUS while a call is under
+ * way, give it back after. Calls nest. A SIGBUS that is not ours goes to whoever
+ * had it before. leave() returns the pages lost since the enter() before it. */
+uint64_t cs_guard_enter(void);
+uint64_t cs_guard_leave(uint64_t entered);
 
 /* Watch a mapping until it is forgotten; forget before munmap. At most
  * CS_GUARD_MAX at a time, further ones go unguarded. */

@@ -115,6 +115,7 @@ static cs_status add_view(struct cs_cli *cli, const struct cs_view *view, const 
 	if (cli->ask_count == CS_CLI_ASKS_MAX)
 		return cs_fail(err, CS_USAGE, 0, "more than %d views at once", CS_CLI_ASKS_MAX);
 	ask->view = view;
+	cli->scan.thorough = cli->scan.thorough || !strcmp(view->name, "doctor");
 	if (value && !cs_number_parse_address(value, &ask->addr))
 		return cs_fail(err, CS_USAGE, 0,
 			       "'%.40s' is not an address: use 0x and hexadecimal, or decimal", value);

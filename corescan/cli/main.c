@@ -6,7 +6,6 @@
 #include "cli/cli_options.h"
 #include "cli/cli_output.h"
 #include "cli/cli_progress.h"
-#include "report/report_number.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -101,41 +100,11 @@ static const char *words_again(const struct cs_cli *cli, char *buf, size_t cap)
 	return buf;
 }
 
-static void say_bytes(uint64_t bytes, const char *words, const char **comma)
-{
-	char text[CS_NUMBER_LEN];
-
-	if (!bytes)
-		return;
-	cs_number_bytes(text, bytes, false);
-	fprintf(stderr, "%s%s %s", *comma, text, words);
-	*comma = ", ";
-}
-
 /* What is missing from the answer, counted. */
 static void say_partial(const struct cs_model *model)
 {
-	const struct cs_target_info *t = &model->target;
-	char count[CS_NUMBER_LEN];
-	const char *comma = "";
-
 	fputs("corescan: answered in part: ", stderr);
-	if (model->anomaly_count) {
-		cs_number_count(count, model->anomaly_count);
-		fprintf(stderr, "%s anomal%s (--doctor)", count, model->anomaly_count == 1 ? "y" : "ies");
-		comma = ", ";
-	}
-	say_bytes(t->missing, t->path ? "mapped but not in the core" : "mapped but not readable",
-		  &comma);
-	say_bytes(t->lost, "lost to truncation", &comma);
-	say_bytes(t->swapped, "swapped out", &comma);
-	if (t->truncated && !t->lost) {
-		fprintf(stderr, "%sthe core is truncated", comma);
-		comma = ", ";
-	}
-	if (t->python.found && !t->python.supported)
-		fprintf(stderr, "%sCPython %s is not supported", comma,
-			t->python.version ? t->python.version : "of unknown version");
+	cs_report_write_missing(stderr, model, "--doctor");
 	putc('\n', stderr);
 }
 

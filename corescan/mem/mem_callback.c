@@ -1,5 +1,6 @@
 #include "mem/mem_callback.h"
 #include "base/own.h"
+#include "mem/mem_live_pages.h"
 #include "mem/mem_live_proc.h"
 #include "mem/mem_mirror.h"
 
@@ -85,6 +86,25 @@ static cs_status drop_reserves(struct cs_live *live, struct cs_error *err)
 	return CS_OK;
 }
 
+/* With the page map; without, when it cannot be read after all. */
+static cs_status build(struct cs_live *live, const struct cs_callback *from, struct cs_error *err)
+{
+	const struct cs_page_map map = { from->read_page_map, from->ctx };
+	uint64_t entry;
+	cs_status st;
+
+	if (from->read_page_map && from->read_page_map(from->ctx, &entry, 8, 0) == 8)
+		live->page_map = &map;
+	st = cs_live_build(live, err);
+	live->page_map = NULL;
+	if (!st && live->mem.swapped && !from->allow_swap_in)
+		return cs_fail(err, CS_LIMIT, 0,
+			       "%" PRIu64 " MiB are swapped out, and reading them brings them back in: "
+			       "that may get the process killed (allow-swap-in reads them all the same)",
+			       live->mem.swapped >> 20);
+	return st;
+}
+
 cs_status cs_callback_open(const struct cs_callback *from, struct cs_live **out, struct cs_error *err)
 {
 	__attribute__((cleanup(cs_live_closep))) struct cs_live *live = calloc(1, sizeof(*live));
@@ -109,7 +129,7 @@ cs_status cs_callback_open(const struct cs_callback *from, struct cs_live **out,
 	if (!st)
 		st = drop_reserves(live, err);
 	if (!st)
-		st = cs_live_build(live, err);
+		st = build(live, from, err);
 	if (!st)
 		*out = cs_steal(live);
 	return st;

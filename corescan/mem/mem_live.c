@@ -131,6 +131,8 @@ static cs_status note_pages(struct cs_live *live, const struct cs_live_vma *vma,
 		return cs_live_pages_scan(live->proc_fd, vma, pages, err);
 	if (!vma->prot)
 		return CS_OK;
+	if (live->page_map)
+		return cs_live_pages_scan_map(live->page_map, vma, pages, err);
 	/* whoever described the process knows no page tables */
 	cs_bits_set(pages->need, from, to);
 	cs_bits_set(pages->resident, from, to);

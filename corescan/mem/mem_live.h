@@ -31,6 +31,7 @@ struct cs_live_thread {
 struct cs_live_stop; /* what ptrace holds */
 struct cs_mirror;
 struct cs_mirror_source;
+struct cs_page_map;
 
 struct cs_live {
 	int pid;
@@ -44,6 +45,7 @@ struct cs_live {
 	/* the rest is mem_live.c's and mem_callback.c's own */
 	struct cs_live_stop *stop; /* NULL: somebody else holds it */
 	struct cs_mirror_source *source;
+	const struct cs_page_map *page_map; /* while a described process is being built; or NULL */
 	CS_VEC(struct cs_mirror *) mirrors;
 	char *text;	      /* of /proc/PID/maps; paths point into it */
 	int proc_fd, mem_fd;  /* /proc/PID and its mem; -1: not a process of ours to look at */

@@ -84,7 +84,7 @@ static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages 
 	return CS_OK;
 }
 
-static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_pages *pages,
+static cs_status scan_entries(const struct cs_page_map *map, struct cs_range range, struct cs_live_pages *pages,
 			      struct cs_error *err)
 {
 	cs_autofree uint64_t *entries = malloc(CHUNK * sizeof(*entries));
@@ -97,7 +97,7 @@ static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_page
 		ssize_t got;
 
 		want = want < CHUNK ? want : CHUNK;
-		got = pread(fd, entries, want * 8, (off_t)((at >> CS_PAGE_BITS) * 8));
+		got = map->read(map->ctx, entries, want * 8, (at >> CS_PAGE_BITS) * 8);
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
@@ -109,6 +109,11 @@ static cs_status scan_entries(int fd, struct cs_range range, struct cs_live_page
 				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT);
 	}
 	return CS_OK;
+}
+
+static ssize_t read_file(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	return pread(*(const int *)ctx, buf, len, (off_t)off);
 }
 
 static int open_pagemap(int proc_fd, struct cs_error *err)
@@ -141,7 +146,7 @@ cs_status cs_live_pages_scan(int proc_fd, const struct cs_live_vma *vma,
 	if (scan_ioctl(fd, vma->range, pages) == CS_OK)
 		return CS_OK;
 	*pages = before; /* the bits it set are right, only the sums would be twice */
-	return scan_entries(fd, vma->range, pages, err);
+	return scan_entries(&(struct cs_page_map){ read_file, &fd }, vma->range, pages, err);
 }
 
 cs_status cs_live_pages_scan_slowly(int proc_fd, const struct cs_live_vma *vma,
@@ -151,6 +156,12 @@ cs_status cs_live_pages_scan_slowly(int proc_fd, const struct cs_live_vma *vma,
 
 	if (fd < 0)
 		return CS_OS;
+	return cs_live_pages_scan_map(&(struct cs_page_map){ read_file, &fd }, vma, pages, err);
+}
+
+cs_status cs_live_pages_scan_map(const struct cs_page_map *map, const struct cs_live_vma *vma,
+				 struct cs_live_pages *pages, struct cs_error *err)
+{
 	need_files(vma, pages);
-	return scan_entries(fd, vma->range, pages, err);
+	return scan_entries(map, vma->range, pages, err);
 }

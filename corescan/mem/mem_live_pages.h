@@ -6,6 +6,8 @@
 #define CS_MEM_LIVE_PAGES_H
 #include "mem/mem_live.h"
 
+#include <sys/types.h>
+
 enum { CS_PAGE_BITS = 12, CS_PAGE_LEN = 1 << CS_PAGE_BITS };
 
 /* Bitmaps over the pages of a range, bit 0 the page at start. */
@@ -27,6 +29,15 @@ cs_status cs_live_pages_scan_slowly(int proc_fd, const struct cs_live_vma *vma,
 
 /* Private memory without a file: what was never touched is zero. */
 bool cs_live_vma_is_anonymous(const struct cs_live_vma *vma);
+
+/* The same from a page map (/proc/PID/pagemap) that somebody else reads: bytes
+ * at an offset, as pread() gives them. */
+struct cs_page_map {
+	ssize_t (*read)(void *ctx, void *buf, size_t len, uint64_t off);
+	void *ctx;
+};
+cs_status cs_live_pages_scan_map(const struct cs_page_map *map, const struct cs_live_vma *vma,
+				 struct cs_live_pages *pages, struct cs_error *err);
 
 void cs_bits_set(uint64_t *bits, uint64_t from, uint64_t to);
 #endif

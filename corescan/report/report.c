@@ -106,6 +106,12 @@ static bool any_has(const struct cs_ask *asks, size_t count, const char *name, u
 	return false;
 }
 
+/* What stands before the name of a view where the user types it. */
+static const char *lead_in(const struct cs_report_options *options)
+{
+	return options->is_gdb ? "corescan " : "--";
+}
+
 static cs_status bad_sort(const struct cs_report_options *options, const struct cs_ask *asks,
 			  size_t count, struct cs_error *err)
 {
@@ -117,8 +123,8 @@ static cs_status bad_sort(const struct cs_report_options *options, const struct 
 
 		snprintf(columns + used, sizeof(columns) - used, "%s%s", used ? ", " : "", c->name);
 	}
-	return cs_fail(err, CS_USAGE, 0, "there is no column '%.30s' to sort by: --%s has %s",
-		       options->sort, view->name, columns);
+	return cs_fail(err, CS_USAGE, 0, "there is no column '%.30s' to sort by: %s%s has %s",
+		       options->sort, lead_in(options), view->name, columns);
 }
 
 cs_status cs_report_check(const struct cs_report_options *options, const struct cs_ask *asks,
@@ -126,17 +132,18 @@ cs_status cs_report_check(const struct cs_report_options *options, const struct 
 {
 	for (size_t i = 0; i < count; i++)
 		if (!asks[i].view->build)
-			return cs_fail(err, CS_USAGE, 0, "--%s is not available in this version",
-				       asks[i].view->name);
+			return cs_fail(err, CS_USAGE, 0, "%s%s is not available in this version",
+				       lead_in(options), asks[i].view->name);
 	if (options->sort && !any_has(asks, count, options->sort, 0))
 		return bad_sort(options, asks, count, err);
 	if (options->type && !any_has(asks, count, NULL, CS_COL_TYPE))
 		return cs_fail(err, CS_USAGE, 0,
-			       "--type picks rows by their type, and --%s has none: ask --by-type",
-			       asks[0].view->name);
+			       "--type picks rows by their type, and %s%s has none: ask %sby-type",
+			       lead_in(options), asks[0].view->name, lead_in(options));
 	if (options->min && !any_has(asks, count, NULL, CS_COL_WEIGHT))
 		return cs_fail(err, CS_USAGE, 0,
-			       "--min picks rows by their bytes, and --%s has none", asks[0].view->name);
+			       "--min picks rows by their bytes, and %s%s has none", lead_in(options),
+			       asks[0].view->name);
 	if (options->format == CS_FORMAT_CSV && count != 1)
 		return cs_fail(err, CS_USAGE, 0,
 			       "CSV holds one table: name one view, for example --by-type");
@@ -224,6 +231,43 @@ bool cs_report_is_partial(const struct cs_model *model)
 
 	return model->anomaly_count || t->missing || t->lost || t->truncated || t->swapped ||
 	       (t->python.found && !t->python.supported);
+}
+
+static void write_bytes(FILE *out, uint64_t bytes, const char *words, const char **comma)
+{
+	char text[CS_NUMBER_LEN];
+
+	if (!bytes)
+		return;
+	cs_number_bytes(text, bytes, false);
+	fprintf(out, "%s%s %s", *comma, text, words);
+	*comma = ", ";
+}
+
+void cs_report_write_missing(FILE *out, const struct cs_model *model, const char *doctor)
+{
+	const struct cs_target_info *t = &model->target;
+	char count[CS_NUMBER_LEN];
+	const char *comma = "";
+
+	if (model->anomaly_count) {
+		cs_number_count(count, model->anomaly_count);
+		fprintf(out, "%s anomal%s", count, model->anomaly_count == 1 ? "y" : "ies");
+		if (doctor)
+			fprintf(out, " (%s)", doctor);
+		comma = ", ";
+	}
+	write_bytes(out, t->missing, !strcmp(t->kind, "core") ? "mapped but not in the core" : "mapped but not readable",
+		    &comma);
+	write_bytes(out, t->lost, "lost to truncation", &comma);
+	write_bytes(out, t->swapped, "swapped out", &comma);
+	if (t->truncated && !t->lost) {
+		fprintf(out, "%sthe core is truncated", comma);
+		comma = ", ";
+	}
+	if (t->python.found && !t->python.supported)
+		fprintf(out, "%sCPython %s is not supported", comma,
+			t->python.version ? t->python.version : "of unknown version");
 }
 
 void cs_write_percent(FILE *out, uint64_t thousandths)

@@ -35,7 +35,8 @@ struct cs_report_options {
 	struct cs_seen *seen; /* to be filled, of the last table; NULL: nobody asks */
 	struct cs_look look;  /* text only; width 0 is CS_WIDTH_DEFAULT */
 	bool no_header;	      /* text only: begin with the table */
-	bool is_gdb;	      /* text only: name a debugger's commands to go on with */
+	bool is_gdb;	      /* text and errors: name a debugger's commands, not options */
+	const struct cs_command *command; /* that asks; NULL: none did */
 	/* How the user would name the target again, ready to be typed: "core.1",
 	 * "--pid 17", "'my core'". For the commands to go on with. */
 	const char *target;
@@ -83,6 +84,11 @@ cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_
 
 /* Is the answer a part only? Some memory is not there, or contradicts itself. */
 bool cs_report_is_partial(const struct cs_model *model);
+
+/* What is missing from the answer, counted: "2 anomalies (--doctor), 1.2 MiB mapped
+ * but not in the core". doctor: how to ask for the anomalies; NULL: not said.
+ * Nothing when the answer is whole. */
+void cs_report_write_missing(FILE *out, const struct cs_model *model, const char *doctor);
 
 /* 57.032: thousandths as a decimal number without needless zeros. */
 void cs_write_percent(FILE *out, uint64_t thousandths);

@@ -17,35 +17,44 @@ enum { TOP_USUAL = 10 };
 static const struct cs_command commands[] = {
 	PREFIX("pyheap", "CPython's memory: objects, their types, who holds them"),
 	{ COMMAND_OF("pyheap top", "by-type", "N", 0, "the Python types that hold the most bytes",
-		     CS_WORD_TOP), .top = TOP_USUAL, PYTHON },
+		     CS_WORD_TOP), .top = TOP_USUAL, PYTHON, .next = "pyheap types" },
 	{ COMMAND_OF("pyheap types", "by-type", "GLOB", 0, "objects and bytes per Python type",
-		     CS_WORD_TYPE), PYTHON },
-	{ COMMAND("pyheap summary", "summary", "where every byte belongs, by category") },
+		     CS_WORD_TYPE), PYTHON, .next = "pyheap find" },
+	{ COMMAND("pyheap summary", "summary", "where every byte belongs, by category"),
+	  .next = "pyheap top" },
 	{ COMMAND("pyheap threads", "threads", "what each thread was doing, Python and native") },
 	{ COMMAND_OF("pyheap object", "object", "ADDR", 1, "everything known about an object",
-		     CS_WORD_VIEW) },
+		     CS_WORD_VIEW), .next = "pyheap why" },
 	{ COMMAND_OF("pyheap why", "why", "ADDR|TYPE", 1, "a path of references from a root",
-		     CS_WORD_VIEW) },
+		     CS_WORD_VIEW), .next = "pyheap object" },
 	{ COMMAND_OF("pyheap find", "instances", "TYPE", 1, "the live instances of a type",
-		     CS_WORD_VIEW) },
-	{ COMMAND("pyheap dominators", "dominators", "who keeps how much alive") },
-	{ COMMAND("pyheap leaks", "leaks", "objects nobody can reach any more") },
+		     CS_WORD_VIEW), .next = "pyheap object" },
+	{ COMMAND("pyheap dominators", "dominators", "who keeps how much alive"),
+	  .next = "pyheap object" },
+	{ COMMAND("pyheap leaks", "leaks", "objects nobody can reach any more"),
+	  .next = "pyheap object" },
 	{ COMMAND("pyheap sites", "by-site", "bytes per allocating source line") },
 	PREFIX("corescan", "where the memory of the target is: every view of corescan"),
 };
 
 static const struct cs_command heap_commands[] = {
 	PREFIX("corescan heap", "malloc's memory: arenas, chunks, what a block is"),
-	{ COMMAND("corescan heap arenas", "arenas", "the heaps: used, free, overhead") },
+	{ COMMAND("corescan heap arenas", "arenas", "the heaps: used, free, overhead"),
+	  .next = "corescan heap bins" },
 	{ COMMAND_OF("corescan heap chunks", "chunks", "ADDR", 0,
-		     "the blocks of malloc from an address on", CS_WORD_VIEW) },
-	{ COMMAND("corescan heap bins", "bins", "free memory of malloc by where it waits") },
+		     "the blocks of malloc from an address on", CS_WORD_VIEW),
+	  .next = "corescan heap whatis" },
+	{ COMMAND("corescan heap bins", "bins", "free memory of malloc by where it waits"),
+	  .next = "corescan heap chunks" },
 	{ COMMAND_OF("corescan heap whatis", "object", "ADDR", 1,
-		     "what an address belongs to", CS_WORD_VIEW) },
+		     "what an address belongs to", CS_WORD_VIEW), .next = "corescan heap chunks" },
 	{ COMMAND_OF("corescan heap types", "by-type", "GLOB", 0,
-		     "blocks and bytes per native type", CS_WORD_TYPE), NATIVE },
-	{ COMMAND("corescan heap sizes", "by-size", "used blocks by their size") },
-	{ COMMAND("corescan heap leaks", "leaks", "blocks nobody can reach any more") },
+		     "blocks and bytes per native type", CS_WORD_TYPE), NATIVE,
+	  .next = "corescan heap sizes" },
+	{ COMMAND("corescan heap sizes", "by-size", "used blocks by their size"),
+	  .next = "corescan heap arenas" },
+	{ COMMAND("corescan heap leaks", "leaks", "blocks nobody can reach any more"),
+	  .next = "corescan heap whatis" },
 	{ COMMAND("corescan heap sites", "by-site", "bytes per allocating source line") },
 };
 
@@ -208,6 +217,7 @@ cs_status cs_command_read(const struct cs_command *command, size_t count,
 	drop_foreign(view, options);
 	options->has_top = false;
 	options->only = command->only;
+	options->command = command;
 	while (r.at < r.end) {
 		const char *word = *r.at++;
 		bool is_option = !r.only_operands && !strncmp(word, "--", 2);

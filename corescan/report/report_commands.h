@@ -27,6 +27,7 @@ struct cs_command {
 	enum cs_command_word word;
 	uint64_t top;	       /* rows when nobody says; 0: as the view does */
 	struct cs_filter only; /* of the view's rows */
+	const char *next;      /* the command to go on with; NULL: that of the view's next */
 };
 
 /* Number nr of those whose view is built, each prefix before what it begins;

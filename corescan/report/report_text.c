@@ -67,12 +67,18 @@ static void end_line(struct page *p)
 	p->at = 0;
 }
 
+static bool is_core(const struct cs_target_info *t)
+{
+	return !strcmp(t->kind, "core");
+}
+
 /* "worker.core: python3 worker.py", the command cut so that a line holds it
  * and, where there is room, what follows. */
 static void write_name(struct page *p, struct cs_arena *words, size_t follows)
 {
 	const struct cs_target_info *t = &p->model->target;
-	const char *name = t->path ? t->path : cs_arena_printf(words, "pid %d", t->pid);
+	const char *name = t->name ? t->name :
+			   t->path ? t->path : cs_arena_printf(words, "pid %d", t->pid);
 	size_t used = cs_text_width(name ? name : "", p->look.is_utf8);
 	size_t room = p->look.width > used + 2 ? p->look.width - used - 2 : 0;
 
@@ -94,8 +100,10 @@ static const char *run_words(const struct page *p, struct cs_arena *words)
 	const char *many = t->threads == 1 ? "" : "s";
 
 	cs_number_count(threads, t->threads);
-	if (t->path && t->pid)
+	if ((t->path || t->name) && t->pid)
 		snprintf(pid, sizeof(pid), "pid %d, ", t->pid);
+	if (t->is_held)
+		return cs_arena_printf(words, "%sheld by the debugger, %s thread%s", pid, threads, many);
 	if (!t->path)
 		return cs_arena_printf(words, "alive, %s thread%s, stopped for %.2f s", threads, many,
 				       (double)t->stopped_ns / 1e9);
@@ -195,7 +203,7 @@ static void write_missing(const struct page *p)
 		uint64_t bytes;
 		const char *words;
 	} lines[] = {
-		{ t->missing, t->path ? "mapped, but not in the core" : "mapped, but not readable" },
+		{ t->missing, is_core(t) ? "mapped, but not in the core" : "mapped, but not readable" },
 		{ t->lost, "lost: the core is shorter than its headers say" },
 		{ t->swapped, "swapped out" },
 	};
@@ -212,13 +220,37 @@ static void write_missing(const struct page *p)
 	}
 }
 
-/* The command to go on with, and why. The reason gives way first. */
+/* The reason behind a command, `width` columns into the line; it gives way first. */
+static void write_why(const struct page *p, size_t width, const char *why)
+{
+	size_t column = width < 40 ? 40 : width;
+
+	if (column + 3 + strlen(why) <= p->look.width) {
+		cs_look_paint(p->out, &p->look, CS_PAINT_FAINT);
+		fprintf(p->out, "%*s   %s", (int)(column - width), "", why);
+		cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
+	}
+	putc('\n', p->out);
+}
+
+/* A debugger's command: "corescan by-type --top 0". */
+static void hint_gdb(const struct page *p, const char *command, const char *words, const char *why)
+{
+	fprintf(p->out, "  %s%s", command, words);
+	write_why(p, 2 + strlen(command) + strlen(words), why);
+}
+
+/* The command to go on with, and why. */
 static void hint(const struct page *p, const char *option, const char *why)
 {
 	const char *target = p->options->target;
 	size_t width = 0, whole = 0;
 	struct cs_glyph g;
 
+	if (p->options->is_gdb) {
+		hint_gdb(p, "corescan ", option + 2, why);
+		return;
+	}
 	for (const char *s = target ? target : ""; *s; s += g.used) {
 		cs_glyph_read(s, p->look.is_utf8, &g);
 		width += g.width;
@@ -232,16 +264,35 @@ static void hint(const struct page *p, const char *option, const char *why)
 	fputs("  corescan ", p->out);
 	cs_look_text(p->out, &p->look, target, p->look.width);
 	fprintf(p->out, " %s", option);
-	width += 12 + strlen(option);
+	write_why(p, width + 12 + strlen(option), why);
+}
 
-	size_t column = width < 40 ? 40 : width;
+static bool has_ask(const struct cs_ask *asks, size_t count, const char *name)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(asks[i].view->name, name))
+			return true;
+	return false;
+}
 
-	if (column + 3 + strlen(why) <= p->look.width) {
-		cs_look_paint(p->out, &p->look, CS_PAINT_FAINT);
-		fprintf(p->out, "%*s   %s", (int)(column - width), "", why);
-		cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
-	}
-	putc('\n', p->out);
+/* Where the last table leads: from a command to a command of its family. */
+static void hint_next(const struct page *p, const struct cs_ask *asks, size_t count)
+{
+	const struct cs_command *command = p->options->is_gdb ? p->options->command : NULL;
+	const struct cs_command *next = command && command->next ? cs_command_find(command->next) : NULL;
+	const struct cs_view *view = asks[count - 1].view;
+	char words[24] = "";
+
+	if (next && next->is.is_required)
+		snprintf(words, sizeof(words), " %s", next->is.argument);
+	if (next)
+		hint_gdb(p, next->is.name, words, next->is.help);
+	else if (view->next && !has_ask(asks, count, view->next + 2))
+		hint(p, view->next, view->next_why);
+	else if (p->options->is_gdb)
+		hint_gdb(p, "help corescan", "", "all questions");
+	else
+		hint(p, "--help", "all questions");
 }
 
 static void hint_anomalies(const struct page *p)
@@ -301,20 +352,10 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 	return CS_OK;
 }
 
-static bool has_ask(const struct cs_ask *asks, size_t count, const char *name)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(asks[i].view->name, name))
-			return true;
-	return false;
-}
-
 /* All asked views; then where they lead that was not asked for. */
 static cs_status write_views(struct page *p, const struct cs_ask *asks, size_t count,
 			     struct cs_error *err)
 {
-	const struct cs_view *last = asks[count - 1].view;
-
 	for (size_t i = 0; i < count; i++) {
 		cs_status st = write_view(p, &asks[i], err);
 
@@ -322,10 +363,7 @@ static cs_status write_views(struct page *p, const struct cs_ask *asks, size_t c
 			return st;
 	}
 	putc('\n', p->out);
-	if (last->next && !has_ask(asks, count, last->next + 2))
-		hint(p, last->next, last->next_why);
-	else
-		hint(p, "--help", "all questions");
+	hint_next(p, asks, count);
 	if (!has_ask(asks, count, "doctor"))
 		hint_anomalies(p);
 	return CS_OK;

@@ -1,13 +1,13 @@
 /* corescan.c - the public functions of libcorescan that make a handle and fill it. */
 #include "scan/corescan_state.h"
 
+#include "base/guard.h"
 #include "base/own.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <time.h>
-
 #include <string.h>
+#include <time.h>
 
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
@@ -200,6 +200,15 @@ static cs_status on_read(void *ctx, cs_addr addr, void *buf, size_t len)
 	return request.got >= 0 && (uint64_t)request.got == len ? CS_OK : CS_FAULT;
 }
 
+static ssize_t on_page_map(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	struct corescan *cs = ctx;
+	struct corescan_read request = { off, buf, len, -1 };
+
+	cs->hooks.page_map(cs->hooks.user, &request);
+	return request.got > (int64_t)len ? -1 : (ssize_t)request.got;
+}
+
 static struct cs_scan_options scan_options_of(struct corescan *cs)
 {
 	struct cs_scan_options options = {
@@ -214,10 +223,31 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.progress = on_beat,
 		.progress_ctx = cs,
 		.read = cs->hooks.read ? on_read : NULL,
+		.read_page_map = cs->hooks.page_map ? on_page_map : NULL,
 		.read_ctx = cs,
 	};
 
 	return options;
+}
+
+void cs_handle_enter(struct corescan *cs)
+{
+	cs->guarded = cs_guard_enter();
+	if (cs->scan)
+		cs_scan_listen(cs->scan);
+}
+
+cs_status cs_handle_leave(struct corescan *cs, cs_status st)
+{
+	uint64_t pages = cs_guard_leave(cs->guarded);
+
+	if (!st && cs->scan)
+		st = cs_scan_stopped(cs->scan, &cs->err);
+	if (!pages || st)
+		return st;
+	return cs_fail(&cs->err, CS_OS, 0,
+		       "%.120s, or a file it maps, was cut while it was read: %" PRIu64
+		       " pages of it were lost", cs->target, pages);
 }
 
 /* Before a target is opened under this name. */
@@ -233,8 +263,12 @@ static cs_status begin(struct corescan *cs, const char *target)
 
 static int opened(struct corescan *cs, cs_status st)
 {
-	if (st)
+	st = cs_handle_leave(cs, st);
+	if (st) {
+		cs_scan_close(cs->scan);
+		cs->scan = NULL;
 		return cs_result_of(st);
+	}
 	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
 }
 
@@ -243,8 +277,10 @@ int corescan_open(struct corescan *cs, const char *target)
 	struct cs_scan_options options = scan_options_of(cs);
 	cs_status st = begin(cs, target);
 
-	if (!st)
-		st = cs_scan_open(target, &options, &cs->scan, &cs->err);
+	if (st)
+		return cs_result_of(st);
+	cs_handle_enter(cs);
+	st = cs_scan_open(target, &options, &cs->scan, &cs->err);
 	return opened(cs, st);
 }
 
@@ -295,6 +331,7 @@ int corescan_open_process(struct corescan *cs, const struct corescan_process *pr
 		.auxv_words = process->auxv_words,
 	};
 
+	cs_handle_enter(cs);
 	st = cs_scan_process(&from, &options, &cs->scan, &cs->err);
 	return opened(cs, st);
 }

@@ -75,6 +75,8 @@ static cs_status set_ask(struct corescan *cs, const char *view, const char *argu
 	if (!ask->view->argument != !argument)
 		return cs_fail(&cs->err, CS_USAGE, 0, "the view '%s' takes %s", ask->view->name,
 			       argument ? "no argument" : "an address");
+	if (!strcmp(view, "doctor"))
+		cs_scan_prove(cs->scan);
 	if (!argument)
 		return CS_OK;
 	if (!cs_number_parse_address(argument, &ask->addr))
@@ -177,6 +179,22 @@ int corescan_command(struct corescan *cs, const char *name, size_t count, const 
 	if (more)
 		*more = *text ? seen.more : 0;
 	return result;
+}
+
+const char *corescan_missing(struct corescan *cs)
+{
+	const char *commands = cs_handle_value(cs, "commands");
+	FILE *out;
+
+	memset(cs->missing, 0, sizeof(cs->missing));
+	if (!cs->scan)
+		return cs->missing;
+	out = fmemopen(cs->missing, sizeof(cs->missing) - 1, "w");
+	if (!out)
+		return "no memory to say what is missing";
+	cs_report_write_missing(out, cs_scan_model(cs->scan), commands ? "corescan doctor" : NULL);
+	fclose(out);
+	return cs->missing;
 }
 
 uint64_t corescan_last_address(const struct corescan *cs)

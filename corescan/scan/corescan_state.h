@@ -18,6 +18,7 @@ struct corescan {
 	size_t setting_count;
 	struct cs_error err;
 	char *target;
+	uint64_t guarded; /* from cs_handle_enter() to cs_handle_leave() */
 	struct corescan_hooks hooks;
 	uint64_t progress_ns; /* when progress() was called last */
 	struct cs_image_file *files;
@@ -31,6 +32,11 @@ int cs_result_of(cs_status st);
 
 /* The value an option was set to, or NULL. */
 const char *cs_handle_value(struct corescan *cs, const char *name);
+
+/* Around whatever reads mapped files: one that is cut meanwhile costs an answer,
+ * not the program. leave() fails when that happened, else returns st. */
+void cs_handle_enter(struct corescan *cs);
+cs_status cs_handle_leave(struct corescan *cs, cs_status st);
 
 /* Set before opening; no option of the report. */
 bool cs_is_scan_option(const char *name);

@@ -82,7 +82,9 @@ static cs_status open_process(struct cs_scan *scan, const struct cs_scan_process
 	};
 	struct cs_callback callback = {
 		.read = o->read,
+		.read_page_map = o->read_page_map,
 		.ctx = o->read_ctx,
+		.allow_swap_in = o->allow_swap_in,
 		.pulse = &scan->pulse,
 		.pid = p->pid,
 		.maps = p->maps,
@@ -194,7 +196,7 @@ static void describe_target(struct cs_scan *scan)
 	if (scan->process && scan->process->name)
 		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
 					strlen(scan->process->name));
-	t->is_held = scan->process != NULL;
+	t->is_held = scan->process && !scan->process->is_core;
 	t->pid = scan->image->pid;
 	t->signal = scan->image->signal;
 	t->command = scan->image->command ? scan->image->command : "";
@@ -248,6 +250,7 @@ static void prove_collector(struct cs_scan *scan)
 	struct py_gc_counts gc;
 	uint64_t sum;
 
+	scan->is_proven = true;
 	if (py_gc_walk(scan->py, &gc))
 		return;
 	sum = gc.generation[0] + gc.generation[1] + gc.generation[2] + gc.permanent;
@@ -258,6 +261,13 @@ static void prove_collector(struct cs_scan *scan)
 			 " permanent; census %" PRIu64 "%s",
 			 gc.generation[0], gc.generation[1], gc.generation[2], gc.permanent,
 			 scan->py->tracked, gc.is_collecting ? "; inside a collection" : "");
+}
+
+void cs_scan_prove(struct cs_scan *scan)
+{
+	/* stopped_ns is known once it runs again */
+	if (scan->py && !scan->is_proven && !scan->model.target.stopped_ns)
+		prove_collector(scan);
 }
 
 static cs_status walk(struct cs_scan *scan, struct cs_error *err)
@@ -390,6 +400,17 @@ void cs_scan_close(struct cs_scan *scan)
 	cs_core_close(scan->core);
 	cs_model_deinit(&scan->model);
 	free(scan);
+}
+
+void cs_scan_listen(struct cs_scan *scan)
+{
+	scan->pulse.stopped = false;
+	scan->pulse.step = "looking up";
+}
+
+cs_status cs_scan_stopped(const struct cs_scan *scan, struct cs_error *err)
+{
+	return scan->pulse.stopped ? cs_pulse_fail(err) : CS_OK;
 }
 
 struct cs_model *cs_scan_model(struct cs_scan *scan)

@@ -27,6 +27,8 @@ struct cs_scan_options {
 	/* A debugger's way to the same memory. What we read by ourselves is compared
 	 * with it, one page, before it is believed. May be NULL. */
 	cs_status (*read)(void *ctx, cs_addr addr, void *buf, size_t len);
+	/* The same of /proc/PID/pagemap, bytes at an offset like pread(); may be NULL. */
+	ssize_t (*read_page_map)(void *ctx, void *buf, size_t len, uint64_t off);
 	void *read_ctx;
 };
 
@@ -55,8 +57,18 @@ cs_status cs_scan_process(const struct cs_scan_process *process,
 			  struct cs_error *err);
 void cs_scan_close(struct cs_scan *scan);
 
+/* An interruption ended what was being asked, not the scan: before the next
+ * question, listen again. After it, CS_STOPPED when it was cut short. */
+void cs_scan_listen(struct cs_scan *scan);
+cs_status cs_scan_stopped(const struct cs_scan *scan, struct cs_error *err);
+
 /* Borrowed, good until the scan is closed. */
 struct cs_model *cs_scan_model(struct cs_scan *scan);
+
+/* Prove what --doctor shows beyond what the views need, as options.thorough does
+ * with the scan; at most once. A process that runs again cannot be asked: nothing
+ * is added then. */
+void cs_scan_prove(struct cs_scan *scan);
 
 /* Everything known about the block or object at (or around) addr, for --object.
  * CS_NOTFOUND: addr is not in the target's memory at all. */

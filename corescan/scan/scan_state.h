@@ -17,5 +17,6 @@ struct cs_scan {
 	const struct cs_scan_process *process; /* while it is being opened: whoever holds it says */
 	struct cs_glibc *glibc;
 	struct py *py;
+	bool is_proven; /* cs_scan_prove() has nothing left to do */
 };
 #endif

@@ -15,7 +15,8 @@
  *	}
  *	corescan_close(cs);
  *
- * Nothing here writes to stdout or stderr, exits, or touches the target. Two
+ * Nothing here writes to stdout or stderr, exits, or touches the target. While a
+ * call reads files it takes SIGBUS, lest a file that is cut kill the program. Two
  * handles share nothing; one handle belongs to one thread at a time. All text
  * is UTF-8.
  */
@@ -120,6 +121,10 @@ struct corescan_hooks {
 	int (*poll)(void);
 	/* May be NULL. Called about twice a second; permille of the whole scan. */
 	void (*progress)(void *user, const char *step, unsigned permille);
+	/* May be NULL. Of a process that is read with read(): bytes of its
+	 * /proc/PID/pagemap, addr being the offset in that file; got: how many came,
+	 * fewer than asked are fine. Without it what is mapped counts as resident. */
+	void (*page_map)(void *user, struct corescan_read *request);
 };
 
 /* Copied. All three are only called from inside calls on this handle. With

@@ -73,6 +73,50 @@ TEST(other_mappings_are_not_guarded)
 	munmap((void *)(uintptr_t)p, len);
 }
 
+static volatile sig_atomic_t host_caught;
+
+static void host_handler(int nr)
+{
+	(void)nr;
+	host_caught++;
+	_exit(42);
+}
+
+/* Inside somebody else's program: only for the time of a call, and what is not
+ * ours reaches the handler that was there. */
+TEST(a_call_borrows_the_signal_and_gives_it_back)
+{
+	size_t len;
+	const volatile unsigned char *p = shrunken(&len);
+	struct sigaction host = { .sa_handler = host_handler }, now;
+	uint64_t outer, inner;
+	int status;
+	pid_t pid;
+
+	sigaction(SIGBUS, &host, NULL);
+	outer = cs_guard_enter();
+	inner = cs_guard_enter();
+	cs_guard_watch((const void *)(uintptr_t)p, len);
+	assert_int_equal(p[PAGE], 0);
+	assert_int_equal(cs_guard_leave(inner), 1);
+	assert_int_equal(p[2 * PAGE], 0); /* still inside the outer call */
+	assert_int_equal(cs_guard_leave(outer), 2);
+	sigaction(SIGBUS, NULL, &now);
+	assert_ptr_equal(now.sa_handler, host_handler);
+	cs_guard_forget((const void *)(uintptr_t)p);
+
+	pid = fork();
+	if (!pid) {
+		outer = cs_guard_enter();
+		_exit(p[3 * PAGE] == 0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 42);
+	signal(SIGBUS, SIG_DFL);
+	munmap((void *)(uintptr_t)p, len);
+}
+
 TEST(a_full_table_is_no_failure)
 {
 	static char many[CS_GUARD_MAX + 8];
@@ -89,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_lost_page_reads_as_zeroes_and_is_counted),
 		cmocka_unit_test(other_mappings_are_not_guarded),
+		cmocka_unit_test(a_call_borrows_the_signal_and_gives_it_back),
 		cmocka_unit_test(a_full_table_is_no_failure),
 	};
 
