@@ -37,7 +37,21 @@ def worker(t, interpreter=None, objects=OBJECTS):
     with open("/proc/%d/status" % child.pid) as f:
         if "python" not in f.read().split("\n", 1)[0]:
             skip("%s is started by a script" % interpreter.path)
+    wait_until_idle(child.pid)
     return child
+
+
+def wait_until_idle(pid):
+    """It says ready and goes to sleep a little later."""
+    last = None
+    for _ in range(100):
+        with open("/proc/%d/stat" % pid) as f:
+            fields = f.read().rpartition(")")[2].split()
+        now = fields[0], fields[11], fields[12]     # state, user and system time
+        if now == last and now[0] == "S":
+            return
+        last = now
+        time.sleep(0.05)
 
 
 def worker_core(t, interpreter=None, objects=OBJECTS):

@@ -129,7 +129,7 @@ class Test:
         self.dir = tempfile.mkdtemp(prefix="corescan-test-")
 
     def close(self):
-        for child in self.children:
+        for child in reversed(self.children):   # who traces another first
             child.end()
         shutil.rmtree(self.dir, ignore_errors=True)
 
