@@ -44,6 +44,7 @@ struct cs_span {
 	unsigned char *tiles; /* len / 32 bytes, two granules a byte, low nibble first */
 	uint8_t allocator;    /* enum cs_allocator */
 	bool is_present;      /* every byte is in the core (or resident): no need to ask */
+	uint32_t arena;	      /* malloc: 1 + its row in the model's arenas; 0: not known */
 };
 
 struct cs_big_block { /* an mmapped chunk */

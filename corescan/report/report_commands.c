@@ -155,22 +155,14 @@ static cs_status read_word(struct reader *r, const char *typed, struct cs_error 
 	return CS_OK;
 }
 
-static bool has_column(const struct cs_view *view, const char *name, unsigned flag)
-{
-	for (const struct cs_column *c = view->columns; c->name; c++)
-		if (name ? !strcmp(c->name, name) : (c->flags & flag) != 0)
-			return true;
-	return false;
-}
-
 /* What was set for good and means nothing here is no mistake. */
 static void drop_foreign(const struct cs_view *view, struct cs_report_options *options)
 {
-	if (options->sort && !has_column(view, options->sort, 0))
+	if (options->sort && !cs_view_picks_by(view, options->sort, 0))
 		options->sort = NULL;
-	if (!has_column(view, NULL, CS_COL_TYPE))
+	if (!cs_view_picks_by(view, NULL, CS_COL_TYPE))
 		options->type = NULL;
-	if (!has_column(view, NULL, CS_COL_WEIGHT))
+	if (!cs_view_picks_by(view, NULL, CS_COL_WEIGHT))
 		options->min = 0;
 }
 

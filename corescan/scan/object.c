@@ -148,5 +148,6 @@ cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *o
 void cs_answer_deinit(struct cs_answer *answer)
 {
 	cs_vec_free(&answer->rows);
+	cs_vec_free(&answer->chunks);
 	cs_arena_deinit(&answer->strings);
 }

@@ -10,6 +10,8 @@
 #include "model/answer.h"
 #include "model/model.h"
 
+struct cs_ask;
+struct cs_report_options;
 struct cs_scan;
 
 struct cs_scan_options {
@@ -73,6 +75,11 @@ void cs_scan_prove(struct cs_scan *scan);
 /* Everything known about the block or object at (or around) addr, for --object.
  * CS_NOTFOUND: addr is not in the target's memory at all. */
 cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
+			 struct cs_error *err);
+/* What the view asked for needs and the model does not have; *out stays empty where
+ * the model is enough. CS_NOTFOUND: nothing of that kind is at ask->addr. */
+cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
+			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err);
 void cs_answer_deinit(struct cs_answer *answer);
 #endif
