@@ -22,6 +22,7 @@ TYPES = {"dict": "PyDictObject", "list": "PyListObject", "tuple": "PyTupleObject
 EVENTS = ("cont", "exited", "memory_changed", "inferior_call", "new_objfile", "clear_objfiles",
           "free_objfile", "inferior_deleted", "corefile_changed", "executable_changed",
           "connection_removed", "stop")
+SCANNING = ("pyheap memory-source", "pyheap values", "pyheap swap-in")  # another scan when changed
 ALWAYS_WITH_HEADER = ("summary", "doctor")
 MASK = 0xffffffffffffffff
 
@@ -161,25 +162,41 @@ class Session:
                 return at.inferior.read_memory(addr, length)
             except gdb.error:
                 return None
-        handle = library.Handle(state.library, read, progress)
+        pages = None if is_direct else target.page_map(at)
+        handle = None
         try:
-            for option, value in target.options(at.connection).items():
-                handle.set(option, value)
-            for build_id, path in target.files(at.connection):
-                handle.file(build_id, path)
-            if not state.settings["pyheap values"].value:
-                handle.set("no-values", "1")
-            if is_direct and at.kind == "core":
-                handle.open(at.path)
-                return handle
-            process = target.process(at, is_direct)
-            if isinstance(process, str):
-                raise library.Failed(process)
-            handle.open_process(process)
+            handle = library.Handle(state.library, read, progress, pages and pages.read)
+            prepare(handle, at)
+            fill(handle, at, is_direct)
             return handle
         except BaseException:
-            handle.close()
+            if handle:
+                handle.close()
             raise
+        finally:
+            if pages:
+                pages.close()
+
+
+def prepare(handle, at):
+    for option, value in target.options(at.connection).items():
+        handle.set(option, value)
+    for build_id, path in target.files(at.connection):
+        handle.file(build_id, path)
+    if not state.settings["pyheap values"].value:
+        handle.set("no-values", "1")
+    if state.settings["pyheap swap-in"].value:
+        handle.set("allow-swap-in", "1")
+
+
+def fill(handle, at, is_direct):
+    if is_direct and at.kind == "core":
+        handle.open(at.path)
+        return
+    process = target.process(at, is_direct)
+    if isinstance(process, str):
+        raise library.Failed(process)
+    handle.open_process(process)
 
 
 def drop_stale():
@@ -195,7 +212,7 @@ def session_for(name, progress=None):
     drop_stale()
     if isinstance(at, str):
         raise library.Error(at)
-    settings = tuple(state.settings[s].value for s in ("pyheap memory-source", "pyheap values"))
+    settings = tuple(state.settings[s].value for s in SCANNING)
     key, number = at.key + settings, at.inferior.num
     session = state.sessions.get(number)
     if session and session.key == key:
@@ -427,6 +444,8 @@ def make_settings():
             ["auto", "direct", "gdb"])
     Setting("pyheap values", gdb.PARAM_BOOLEAN, True,
             "whether text of the target's objects is shown.")
+    Setting("pyheap swap-in", gdb.PARAM_BOOLEAN, False,
+            "whether pages of a process that are swapped out are read back in.")
     HeapCommand("corescan heap-command", gdb.PARAM_BOOLEAN, False,
                 "whether `heap' is short for `corescan heap'.")
 

@@ -21,10 +21,6 @@ class Failed(Error):
     """The target cannot be read (this way)."""
 
 
-class Interrupted(Exception):
-    """A read() hook raises this when the user wants it to end."""
-
-
 class Read(ctypes.Structure):
     _fields_ = [("addr", ctypes.c_uint64), ("buf", ctypes.c_void_p), ("len", ctypes.c_uint64),
                 ("got", ctypes.c_int64)]
@@ -37,7 +33,7 @@ PROGRESS = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_uin
 
 class Hooks(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("user", ctypes.c_void_p), ("read", READ),
-                ("poll", POLL), ("progress", PROGRESS)]
+                ("poll", POLL), ("progress", PROGRESS), ("page_map", READ)]
 
 
 class Thread(ctypes.Structure):
@@ -156,18 +152,21 @@ def load(folder):
 
 class Handle:
     """A handle of the library. read(addr, len) answers something with a writable
-    buffer, or None; progress(step, permille). Ctrl-C ends any call here within
-    the time the library takes to poll, and raises KeyboardInterrupt."""
+    buffer, or None; progress(step, permille); page_map(offset, len) at most so
+    many bytes, or None. Ctrl-C ends any call here within the time the library
+    takes to poll, and raises KeyboardInterrupt."""
 
-    def __init__(self, library, read=None, progress=None):
+    def __init__(self, library, read=None, progress=None, page_map=None):
         self._library, self._read, self._progress = library, read, progress
+        self._page_map = page_map
         self._is_interrupted = False
         self._cs = library.new()
         if not self._cs:
             raise Error("no memory for a scan")
         self._hooks = Hooks(ctypes.sizeof(Hooks), None,
                             READ(self._on_read) if read else READ(), POLL(self._on_poll),
-                            PROGRESS(self._on_progress) if progress else PROGRESS())
+                            PROGRESS(self._on_progress) if progress else PROGRESS(),
+                            READ(self._on_page_map) if page_map else READ())
         self._check(library.hook(self._cs, ctypes.byref(self._hooks)))
 
     def close(self):
@@ -188,9 +187,19 @@ class Handle:
             if memory is not None:
                 ctypes.memmove(r.buf, (ctypes.c_char * r.len).from_buffer(memory), r.len)
                 r.got = r.len
-        except (Interrupted, KeyboardInterrupt):
+        except KeyboardInterrupt:
             self._is_interrupted = True
             r.got = -EINTR
+
+    def _on_page_map(self, _user, request):
+        r = request[0]
+        try:
+            found = self._page_map(r.addr, r.len)
+            if found is not None and len(found) <= r.len:
+                ctypes.memmove(r.buf, found, len(found))
+                r.got = len(found)
+        except KeyboardInterrupt:
+            self._is_interrupted = True
 
     def _on_progress(self, _user, step, permille):
         try:

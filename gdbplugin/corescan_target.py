@@ -188,6 +188,59 @@ def _read_remote(path):
         os.unlink(name)
 
 
+class _LocalPages:
+    def __init__(self, pid):
+        self._file = open("/proc/%d/pagemap" % pid, "rb", 0)
+        self.close = self._file.close
+
+    def read(self, offset, length):
+        try:
+            return os.pread(self._file.fileno(), length, offset)
+        except OSError:
+            return None
+
+
+class _RemotePages:
+    """The server's /proc/PID/pagemap, by packets: as a file it has no length.
+    gdbserver answers at most 16 KiB at once; up to 15 not beyond 2 GiB."""
+
+    def __init__(self, connection, pid):
+        self._connection = connection
+        path = ("/proc/%d/pagemap" % pid).encode().hex()
+        self._fd = words.remote_descriptor(self._send("vFile:open:%s,0,0" % path))
+        if not self._fd:
+            raise OSError
+        if not self.read((_register(gdb.newest_frame(), "sp", "rsp") >> 12) * 8, 8):
+            self.close()
+            raise OSError
+
+    def _send(self, packet):
+        try:
+            return self._connection.send_packet(packet) or b""
+        except (gdb.error, ValueError):
+            return b""
+
+    def read(self, offset, length):
+        return words.remote_bytes(self._send("vFile:pread:%s,%x,%x" % (
+            self._fd, min(length, 0x4000), offset)))
+
+    def close(self):
+        self._send("vFile:close:" + self._fd)
+
+
+def page_map(target):
+    """Something that reads the process's page map, or None."""
+    connection = getattr(target.inferior, "connection", None)
+    try:
+        if target.kind == "live":
+            return _LocalPages(target.pid)
+        if hasattr(connection, "send_packet") and target.pid != NO_PID:     # GDB 12
+            return _RemotePages(connection, target.pid)
+    except (OSError, gdb.error):
+        pass
+    return None
+
+
 def _maps(target):
     if target.connection == "core":
         segments = words.loaded_sections(say("maint info sections"))

@@ -125,6 +125,26 @@ def auxv(info_auxv):
     return [int(n, 0) for pair in _AUXV.findall(info_auxv) for n in pair]
 
 
+_OPENED = re.compile(rb"F([0-9a-f]+)$")
+_PREAD = re.compile(rb"F([0-9a-f]+);(.*)$", re.S)
+_ESCAPED = re.compile(rb"\}(.)", re.S)
+
+
+def remote_descriptor(reply):
+    """The descriptor, in hex, of a vFile:open; None when it failed."""
+    m = _OPENED.match(reply)
+    return m.group(1).decode() if m else None
+
+
+def remote_bytes(reply):
+    """The bytes of a vFile:pread; None when it failed."""
+    m = _PREAD.match(reply)
+    if not m:
+        return None
+    found = _ESCAPED.sub(lambda e: bytes([e.group(1)[0] ^ 0x20]), m.group(2))
+    return found if len(found) == int(m.group(1), 16) else None
+
+
 def process_words(info_proc):
     """{"cmdline": ..., "exe": ...} as far as told."""
     return dict(_QUOTED.findall(info_proc))
