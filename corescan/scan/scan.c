@@ -196,6 +196,8 @@ static void describe_target(struct cs_scan *scan)
 	if (scan->process && scan->process->name)
 		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
 					strlen(scan->process->name));
+	if (scan->process && scan->process->is_core)
+		t->path = t->name;
 	t->is_held = scan->process && !scan->process->is_core;
 	t->pid = scan->image->pid;
 	t->signal = scan->image->signal;
