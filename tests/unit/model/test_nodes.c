@@ -81,6 +81,7 @@ static void check(struct cs_blocks *blocks)
 		bool used = (cs_blocks_holding(blocks, at, &block) && is_used(block.state) &&
 			     at - block.addr < block.len) ||
 			    (cs_blocks_holding(blocks, at - 16, &block) && is_used(block.state) &&
+			     cs_blocks_span(blocks, at) == cs_blocks_span(blocks, at - 16) &&
 			     at - block.addr < block.len);
 
 		assert_int_equal(cs_node_at(&nodes, at) != CS_NO_NODE, used);
