@@ -9,6 +9,7 @@ enum {
 	SMALLEST_ADDRESS = 1 << 16, /* vm.mmap_min_addr: nothing is mapped below */
 	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
+	ROUND_OBJECTS = 8, /* of a pool are told in a round of the pulse */
 };
 #define REFCNT_MAX (1ull << 40)
 
@@ -224,7 +225,9 @@ cs_addr py_owner_of(struct py *py, cs_addr addr)
 		const struct cs_span *span = &blocks->spans.items[i];
 		uint64_t head = span->allocator == CS_ALLOC_GLIBC ? 16 : 0;
 
-		for (uint64_t g = 0; g < span->len / 16 && !py->hunter; g = cs_span_next(span, g))
+		cs_pulse_at(py->model->pulse, i, blocks->spans.count);
+		for (uint64_t g = 0; g < span->len / 16 && !py->hunter && !py_stops(py);
+		     g = cs_span_next(span, g))
 			if (cs_tile_get(span->tiles, g) == CS_BLOCK_OBJECT &&
 			    cs_blocks_at(blocks, span->start + g * 16 + head, &block) &&
 			    py_object_at_block(py, &block, &o))
@@ -271,8 +274,11 @@ static void census_chunks(struct py *py, struct cs_span *span)
 		cs_addr user = span->start + g * 16 + 16;
 
 		next = cs_span_next(span, g);
+		if (py_stops(py))
+			return;
 		if (cs_tile_get(span->tiles, g) != CS_BLOCK_USED)
 			continue;
+		cs_pulse_at(py->model->pulse, py->seen + g * 16, py->to_see);
 		len = (next - g) * 16 - 8;
 		p = cs_mem_view(py->mem, user, len);
 		state = p ? classify(py, user, p, len) : CS_BLOCK_USED;
@@ -296,17 +302,28 @@ cs_status py_census(struct py *py, struct cs_error *err)
 {
 	struct cs_blocks *blocks = &py->model->blocks;
 
-	(void)err;
 	py->last_type_nr = PY_NO_TYPE;
+	py->to_see = py->pools.count * py->pool_size;
 	for (size_t i = 0; i < blocks->spans.count; i++)
 		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC)
+			py->to_see += blocks->spans.items[i].len;
+	for (size_t i = 0; i < blocks->spans.count; i++)
+		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC) {
 			census_chunks(py, &blocks->spans.items[i]);
-	for (size_t i = 0; i < blocks->big.count; i++)
+			py->seen += blocks->spans.items[i].len;
+		}
+	for (size_t i = 0; i < blocks->big.count && !py_stops(py); i++)
 		census_big(py, &blocks->big.items[i]);
-	for (size_t i = 0; i < py->pools.count; i++)
-		census_pool(py, &py->pools.items[i]);
+	for (size_t i = 0; i < py->pools.count; i++, py->seen += py->pool_size) {
+		struct py_pool *pool = &py->pools.items[i];
+
+		cs_pulse_at(py->model->pulse, py->seen, py->to_see);
+		if (cs_pulse_spent(py->model->pulse, 1 + pool->count / ROUND_OBJECTS))
+			break;
+		census_pool(py, pool);
+	}
 	if (!py->steps_left)
 		cs_model_anomaly(py->model, "python.limit", 0,
 				 "lists that lead over the same memory again and again were left");
-	return CS_OK;
+	return cs_pulse_result(py->model->pulse, CS_OK, err);
 }
