@@ -244,9 +244,12 @@ cs_status cs_scan_open(const char *target, const struct cs_scan_options *options
 	if (options)
 		scan->options = *options;
 	scan->pulse = (struct cs_pulse){ .beat = scan->options.progress,
-					 .ctx = scan->options.progress_ctx };
+					 .ctx = scan->options.progress_ctx,
+					 .every_ns = scan->options.progress_every_ns };
 	scan->model.pulse = &scan->pulse;
-	st = scan_all(scan, target, err);
+	/* what a walk came to that was told to end says nothing */
+	st = cs_pulse_result(&scan->pulse, scan_all(scan, target, err), err);
+	scan->pulse.beat = NULL;
 	if (st)
 		cs_scan_close(scan);
 	else
@@ -265,6 +268,13 @@ void cs_scan_close(struct cs_scan *scan)
 	cs_core_close(scan->core);
 	cs_model_deinit(&scan->model);
 	free(scan);
+}
+
+void cs_scan_listen(struct cs_scan *scan,
+		    bool (*progress)(void *ctx, const char *step, unsigned permille), void *ctx)
+{
+	scan->pulse.beat = progress;
+	scan->pulse.ctx = ctx;
 }
 
 struct cs_model *cs_scan_model(struct cs_scan *scan)
