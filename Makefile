@@ -5,12 +5,15 @@
 # make fuzz       spoiled cores until you stop it (clang)
 # make bench      speed and memory as ratios to `cat CORE`
 # make install    PREFIX=/usr/local DESTDIR=
+#                 GDBDIR=/usr/share/gdb/python/gdb/command (below PREFIX when that is another):
+#                 what GDB reads at its start; the commands themselves go to PREFIX/share/corescan/gdb
 # make clean
 VERSION  := 0.1.0
 ifeq ($(origin CC),default)
 CC       := gcc
 endif
 PREFIX   ?= /usr/local
+GDBDIR   ?= $(if $(filter /usr /usr/local,$(PREFIX)),/usr,$(PREFIX))/share/gdb/python/gdb/command
 B        ?= build
 OPT      ?= -O2
 SAN      ?=
@@ -98,7 +101,10 @@ CHECK_B    := build-check-plain
 CHECK_OPT  := $(OPT)
 endif
 
+# GDB cannot load a sanitized library: test_gdb.py takes the plain one.
 check:
+	@$(if $(and $(CHECK_SAN),$(filter $(TESTS),tests/real/test_gdb.py)),$(MAKE) --no-print-directory \
+		-s -j$(JOBS) B=$(CHECK_B)/plain SAN= $(CHECK_B)/plain/libcorescan.so.0)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT='$(CHECK_OPT)' SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
 check-run: all $(TEST_PROGRAM) $(VICTIM) $(TOOL)
@@ -124,7 +130,7 @@ fuzz:
 bench: all
 	tests/bench/run $(B)/corescan
 
-install: all
+install: all install-gdb
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
 		$(DESTDIR)$(PREFIX)/include/corescan $(DESTDIR)$(PREFIX)/share/man/man1
 	install -m 755 $(B)/corescan $(DESTDIR)$(PREFIX)/bin/corescan
@@ -133,8 +139,14 @@ install: all
 	install -m 644 include/corescan/corescan.h $(DESTDIR)$(PREFIX)/include/corescan/corescan.h
 	install -m 644 docs/corescan.1 $(DESTDIR)$(PREFIX)/share/man/man1/corescan.1
 
+install-gdb:
+	install -d $(DESTDIR)$(PREFIX)/share/corescan/gdb $(DESTDIR)$(GDBDIR)
+	install -m 644 $(wildcard gdbplugin/*.py) $(DESTDIR)$(PREFIX)/share/corescan/gdb
+	sed 's|^FOLDER = .*|FOLDER = "$(PREFIX)/share/corescan/gdb"|' gdbplugin/corescan-gdb.py \
+		> $(DESTDIR)$(GDBDIR)/corescan.py
+
 clean:
 	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings fuzz bench install clean
+.PHONY: all check check-run clang-warnings fuzz bench install install-gdb clean
