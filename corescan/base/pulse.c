@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-enum { BEAT_NS = 20000000 };
+enum { EVERY_NS = 20000000 };
 
 static uint64_t now_ns(void)
 {
@@ -24,7 +24,10 @@ static unsigned permille(const struct cs_pulse *p)
 
 static bool beat(struct cs_pulse *p)
 {
-	if (!p->stopped && p->beat && !p->beat(p->ctx, p->step ? p->step : "", permille(p)))
+	unsigned now = permille(p);
+
+	p->told = now > p->told ? now : p->told;
+	if (!p->stopped && p->beat && !p->beat(p->ctx, p->step ? p->step : "", p->told))
 		p->stopped = true;
 	p->last_ns = now_ns();
 	return p->stopped;
@@ -36,9 +39,9 @@ cs_status cs_pulse_step(struct cs_pulse *pulse, const char *step, unsigned from,
 	if (!pulse)
 		return CS_OK;
 	pulse->step = step;
-	pulse->from = from;
+	pulse->from = pulse->told = from;
 	pulse->to = to;
-	pulse->done = pulse->total = 0;
+	pulse->done = pulse->total = pulse->rounds = 0;
 	return beat(pulse) ? cs_pulse_fail(err) : CS_OK;
 }
 
@@ -46,7 +49,9 @@ bool cs_pulse_look(struct cs_pulse *pulse)
 {
 	if (!pulse)
 		return false;
-	if (pulse->stopped || !pulse->beat || now_ns() - pulse->last_ns < BEAT_NS)
+	pulse->rounds = 0;
+	if (pulse->stopped || !pulse->beat ||
+	    now_ns() - pulse->last_ns < (pulse->every_ns ? pulse->every_ns : EVERY_NS))
 		return pulse->stopped;
 	return beat(pulse);
 }
@@ -54,4 +59,9 @@ bool cs_pulse_look(struct cs_pulse *pulse)
 cs_status cs_pulse_fail(struct cs_error *err)
 {
 	return cs_fail(err, CS_STOPPED, 0, "interrupted");
+}
+
+cs_status cs_pulse_result(const struct cs_pulse *pulse, cs_status st, struct cs_error *err)
+{
+	return pulse && pulse->stopped ? cs_pulse_fail(err) : st;
 }

@@ -113,7 +113,7 @@ struct answers {
 	bool has_absent; /* an address was in nobody's memory */
 };
 
-/* Look up what --object asks for. */
+/* Look up what is not in the model. */
 static cs_status look_up(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
 			 struct cs_error *err)
 {
@@ -121,9 +121,7 @@ static cs_status look_up(struct cs_scan *scan, struct cs_cli *cli, struct answer
 		struct cs_ask *ask = &cli->asks[i];
 		cs_status st;
 
-		if (!ask->view->argument)
-			continue;
-		st = cs_scan_object(scan, ask->addr, &answers->items[i], err);
+		st = cs_scan_answer(scan, ask, &cli->report, &answers->items[i], err);
 		if (st == CS_OK)
 			ask->answer = &answers->items[i];
 		else if (st == CS_NOTFOUND)

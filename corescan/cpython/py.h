@@ -75,6 +75,7 @@ struct py {
 	uint64_t table_steps; /* how many hash table entries may still be visited */
 	uint64_t steps_left;  /* see py_step() */
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
+	uint64_t seen, to_see; /* bytes of heap the census is done with, and all; for the pulse */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
 	cs_addr hunter;	      /* the object that claims it */
 };
@@ -85,12 +86,27 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 		  struct cs_error *err);
 void py_destroy(struct py *py);
 
+/* Shall the work end? Once a round in every loop over the target. */
+static inline bool py_stops(struct py *py)
+{
+	return cs_pulse_stops(py->model->pulse);
+}
+
 /* Walks that a forged target can make again and again over the same memory (an
  * array shown a thousand times, a list that every object begins) share one
- * bound, a few looks at each word there is. False: it is used up. */
+ * bound, a few looks at each word there is. False: it is used up, or the work
+ * shall end. */
 static inline bool py_step(struct py *py)
 {
-	return py->steps_left && py->steps_left--;
+	return !py_stops(py) && py->steps_left && py->steps_left--;
+}
+
+/* Is all of that memory there, in one piece? Nothing is read for the answer. */
+static inline bool py_has_bytes(struct py *py, cs_addr addr, uint64_t len)
+{
+	const struct cs_mem_seg *seg = cs_mem_find(py->mem, addr);
+
+	return seg && len <= seg->len - (addr - seg->start);
 }
 
 /* A word of the target; 0 when absent (for places where 0 means nothing too). */

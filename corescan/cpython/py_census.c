@@ -9,6 +9,8 @@ enum {
 	SMALLEST_ADDRESS = 1 << 16, /* vm.mmap_min_addr: nothing is mapped below */
 	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
+	FRONT = 64, /* more than headers of debugging and of the object ever have */
+	ROUND_OBJECTS = 8, /* of a pool are told in a round of the pulse */
 };
 #define REFCNT_MAX (1ull << 40)
 
@@ -32,10 +34,15 @@ static bool refcnt_lives(struct py *py, uint64_t word)
 
 /* 3.13+: attribute values behind the object: capacity + 1 words, and a byte of
  * order each, rounded up (pycore_dict.h, _PyInlineValuesSize). */
-static uint64_t inline_values(const struct py_obj *o)
+static uint64_t inline_values(struct py *py, const struct py_obj *o)
 {
-	uint64_t at = (uint64_t)o->type->basicsize;
-	uint64_t capacity = o->room > at ? o->p[at] : 0;
+	uint64_t at = (uint64_t)o->type->basicsize, capacity = 0;
+	const unsigned char *p = o->p + at;
+
+	if (o->room > at && at >= PY_SEEN - FRONT)
+		p = cs_mem_view(py->mem, o->addr + at, 1);
+	if (o->room > at && p)
+		capacity = *p;
 
 	return (capacity + 1) * 8 + cs_align_up(capacity, 8);
 }
@@ -49,7 +56,7 @@ static uint64_t need_of(struct py *py, const struct py_obj *o)
 		return t->need;
 	need = t->family->need ? t->family->need(py, o) : py_default_sizeof(py, o);
 	if (need && t->flags & PY_FLAG_INLINE_VALUES)
-		need += inline_values(o);
+		need += inline_values(py, o);
 	return need;
 }
 
@@ -188,11 +195,19 @@ static enum cs_block_state classify(struct py *py, cs_addr block, const unsigned
 	return CS_BLOCK_USED;
 }
 
+/* What telling a block needs of it; NULL when not all of the block is there. */
+static const unsigned char *view_block(struct py *py, cs_addr addr, uint64_t len)
+{
+	if (len > PY_SEEN)
+		return py_has_bytes(py, addr, len) ? cs_mem_view(py->mem, addr, PY_SEEN) : NULL;
+	return cs_mem_view(py->mem, addr, len);
+}
+
 /* --- one object, for --object --- */
 
 bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_obj *out)
 {
-	const unsigned char *p = cs_mem_view(py->mem, block->addr, block->len);
+	const unsigned char *p = view_block(py, block->addr, block->len);
 
 	return block->state == CS_BLOCK_OBJECT && p && py_object_in(py, block->addr, p, block->len, out);
 }
@@ -224,7 +239,9 @@ cs_addr py_owner_of(struct py *py, cs_addr addr)
 		const struct cs_span *span = &blocks->spans.items[i];
 		uint64_t head = span->allocator == CS_ALLOC_GLIBC ? 16 : 0;
 
-		for (uint64_t g = 0; g < span->len / 16 && !py->hunter; g = cs_span_next(span, g))
+		cs_pulse_at(py->model->pulse, i, blocks->spans.count);
+		for (uint64_t g = 0; g < span->len / 16 && !py->hunter && !py_stops(py);
+		     g = cs_span_next(span, g))
 			if (cs_tile_get(span->tiles, g) == CS_BLOCK_OBJECT &&
 			    cs_blocks_at(blocks, span->start + g * 16 + head, &block) &&
 			    py_object_at_block(py, &block, &o))
@@ -271,10 +288,13 @@ static void census_chunks(struct py *py, struct cs_span *span)
 		cs_addr user = span->start + g * 16 + 16;
 
 		next = cs_span_next(span, g);
+		if (py_stops(py))
+			return;
 		if (cs_tile_get(span->tiles, g) != CS_BLOCK_USED)
 			continue;
+		cs_pulse_at(py->model->pulse, py->seen + g * 16, py->to_see);
 		len = (next - g) * 16 - 8;
-		p = cs_mem_view(py->mem, user, len);
+		p = view_block(py, user, len);
 		state = p ? classify(py, user, p, len) : CS_BLOCK_USED;
 		if (state != CS_BLOCK_USED)
 			cs_tile_set(span->tiles, g, (unsigned)state);
@@ -287,7 +307,7 @@ static void census_big(struct py *py, struct cs_big_block *big)
 
 	if (big->state != CS_BLOCK_USED)
 		return;
-	p = cs_mem_view(py->mem, big->user, big->usable);
+	p = view_block(py, big->user, big->usable);
 	if (p)
 		big->state = (uint8_t)classify(py, big->user, p, big->usable);
 }
@@ -296,17 +316,28 @@ cs_status py_census(struct py *py, struct cs_error *err)
 {
 	struct cs_blocks *blocks = &py->model->blocks;
 
-	(void)err;
 	py->last_type_nr = PY_NO_TYPE;
+	py->to_see = py->pools.count * py->pool_size;
 	for (size_t i = 0; i < blocks->spans.count; i++)
 		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC)
+			py->to_see += blocks->spans.items[i].len;
+	for (size_t i = 0; i < blocks->spans.count; i++)
+		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC) {
 			census_chunks(py, &blocks->spans.items[i]);
-	for (size_t i = 0; i < blocks->big.count; i++)
+			py->seen += blocks->spans.items[i].len;
+		}
+	for (size_t i = 0; i < blocks->big.count && !py_stops(py); i++)
 		census_big(py, &blocks->big.items[i]);
-	for (size_t i = 0; i < py->pools.count; i++)
-		census_pool(py, &py->pools.items[i]);
+	for (size_t i = 0; i < py->pools.count; i++, py->seen += py->pool_size) {
+		struct py_pool *pool = &py->pools.items[i];
+
+		cs_pulse_at(py->model->pulse, py->seen, py->to_see);
+		if (cs_pulse_spent(py->model->pulse, 1 + pool->count / ROUND_OBJECTS))
+			break;
+		census_pool(py, pool);
+	}
 	if (!py->steps_left)
 		cs_model_anomaly(py->model, "python.limit", 0,
 				 "lists that lead over the same memory again and again were left");
-	return CS_OK;
+	return cs_pulse_result(py->model->pulse, CS_OK, err);
 }

@@ -120,7 +120,7 @@ void py_odict_claim(struct py *py, const struct py_obj *o)
 	py_dict_claim(py, o);
 	py_claim(py, o, cs_le64(o->p + OD_FAST_NODES));
 	/* a node that is claimed already ends a forged circle */
-	while (node && left-- && py_claim(py, o, node))
+	while (node && left-- && !py_stops(py) && py_claim(py, o, node))
 		node = py_word(py, node + OD_NEXT);
 }
 
@@ -156,7 +156,7 @@ void py_deque_claim(struct py *py, const struct py_obj *o)
 	cs_addr block = cs_le64(o->p + DEQUE_LEFTBLOCK), last = cs_le64(o->p + DEQUE_RIGHTBLOCK);
 	uint64_t left = steps_max(py, BLOCK_SIZE);
 
-	while (block && left-- && py_claim(py, o, block) && block != last)
+	while (block && left-- && !py_stops(py) && py_claim(py, o, block) && block != last)
 		block = py_word(py, block + BLOCK_RIGHT);
 	if (py_minor(&py->layout) < 11 || o->room < DEQUE_FREEBLOCKS + 8 * DEQUE_FREE_MAX)
 		return;

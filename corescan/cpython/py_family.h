@@ -8,10 +8,16 @@
 #define CS_PY_FAMILY_H
 #include "cpython/py.h"
 
+/* Of a big block only so many bytes are at hand: what tells it from others lies
+ * within, for no member a layout names lies farther in than 16 KiB
+ * (py_layout_check) and none is looked for at more than the sum of two. The rest
+ * may be a buffer of gigabytes, at the other end of a slow wire. */
+enum { PY_SEEN = 64 << 10 };
+
 /* One object under the census' eye. */
 struct py_obj {
 	cs_addr addr;
-	const unsigned char *p; /* its first byte; `room` bytes may be read */
+	const unsigned char *p; /* its first byte; the block's first PY_SEEN may be read */
 	uint64_t room;		/* up to the end of its block */
 	const struct py_type *type;
 };

@@ -51,7 +51,7 @@ static uint64_t walk_list(struct py *py, cs_addr head, uint64_t *left, bool *who
 	uint64_t n = 0;
 	cs_addr at = next_of(py, head);
 
-	for (; at != head && *left; --*left, n++) {
+	for (; at != head && *left && !py_stops(py); --*left, n++) {
 		at = next_of(py, at);
 		if (!at)
 			break;

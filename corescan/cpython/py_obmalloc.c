@@ -20,6 +20,8 @@ enum {
 	PAGE = 4096,
 	WRITABLE_MAX = 16,
 	FIRST_ARENAS = 16, /* the array starts with 16 slots and doubles */
+	POOL_ROUNDS = 8,   /* of the pulse: what walking a pool takes */
+	WINDOW = 1 << 16,  /* bytes of a module looked at at once */
 };
 
 struct arena {
@@ -69,19 +71,19 @@ static int record_kind(struct py *py, const unsigned char *r)
 static int64_t array_quality(struct py *py, cs_addr array, uint64_t max)
 {
 	uint64_t size = py_off(&py->layout, PY_ARENA_SIZE), live = 0;
-	const unsigned char *p = array % 8 ? NULL : cs_mem_view(py->mem, array, max * size);
 
-	for (uint64_t i = 0; p && i < max; i++) {
-		if (!py_step(py))
-			return -1;
-
-		int kind = record_kind(py, p + i * size);
+	if (array % 8 || !py_has_bytes(py, array, max * size))
+		return -1;
+	for (uint64_t i = 0; i < max; i++) {
+		/* one by one: the first that is none ends it, and most are none */
+		const unsigned char *r = cs_mem_view(py->mem, array + i * size, size);
+		int kind = r && py_step(py) ? record_kind(py, r) : -1;
 
 		if (kind < 0)
 			return -1;
 		live += (uint64_t)kind;
 	}
-	return p ? (int64_t)live : -1;
+	return (int64_t)live;
 }
 
 /* The array was malloc'ed for a power of two of slots: its block says how many. */
@@ -136,41 +138,63 @@ static bool array_by_symbol(struct py *py, cs_addr *array, uint64_t *max)
 	return plausible_array(py, *array, *max);
 }
 
+struct best_array {
+	cs_addr array;
+	uint64_t max;
+	int64_t live;
+	cs_addr before; /* the word in front of the one that is looked at */
+};
+
+static void try_word(struct py *py, cs_addr at, struct best_array *best)
+{
+	/* maxarenas is the u32 in front in every build seen; else the array's own
+	 * block tells */
+	uint64_t slots = (uint32_t)best->before;
+	int64_t live;
+
+	if (!power_of_two_times_16(slots) || array_quality(py, at, slots) <= 0)
+		slots = py->model->target.libc.found ? slots_of_block(py, at) :
+						       slots_of_shape(py, at);
+	live = slots ? array_quality(py, at, slots) : -1;
+	if (live > best->live)
+		*best = (struct best_array){ at, slots, live, 0 };
+}
+
+static void try_words(struct py *py, cs_addr start, uint64_t len, struct best_array *best)
+{
+	const unsigned char *p = cs_mem_view(py->mem, start, len);
+
+	for (uint64_t off = 0; p && off + 8 <= len; off += 8) {
+		cs_addr at = cs_le64(p + off);
+
+		if (at && at % 16 == 0)
+			try_word(py, at, best);
+		best->before = at;
+	}
+}
+
 /* Up to 3.11 without symbols: the word of .data or .bss that points at an
  * array of arena records. The best one has the most live arenas. */
 static bool array_by_structure(struct py *py, cs_addr *array, uint64_t *max)
 {
 	struct cs_range ranges[WRITABLE_MAX];
 	size_t n = cs_module_writable(py->module, py->image, ranges, WRITABLE_MAX);
-	int64_t best = 0;
+	struct best_array best = { 0, 0, 0, 0 };
 
 	for (size_t k = 0; k < n; k++) {
 		uint64_t run = cs_mem_run(py->mem, ranges[k].start);
 		uint64_t len = run < ranges[k].len ? run : ranges[k].len;
-		const unsigned char *p = len ? cs_mem_view(py->mem, ranges[k].start, len) : NULL;
 
-		for (uint64_t off = 0; p && off + 8 <= len; off += 8) {
-			cs_addr at = cs_le64(p + off);
-			/* maxarenas is the u32 in front in every build seen; else the
-			 * array's own block tells */
-			uint64_t slots = off >= 8 ? cs_le32(p + off - 8) : 0;
+		best.before = 0;
+		for (uint64_t off = 0; off < len && !cs_pulse_look(py->model->pulse); off += WINDOW) {
+			uint64_t part = WINDOW < len - off ? WINDOW : len - off;
 
-			if (!at || at % 16)
-				continue;
-			if (!power_of_two_times_16(slots) || array_quality(py, at, slots) <= 0)
-				slots = py->model->target.libc.found ? slots_of_block(py, at) :
-								       slots_of_shape(py, at);
-
-			int64_t live = slots ? array_quality(py, at, slots) : -1;
-
-			if (live > best) {
-				best = live;
-				*array = at;
-				*max = slots;
-			}
+			try_words(py, ranges[k].start + off, part, &best);
 		}
 	}
-	return best > 0;
+	*array = best.array;
+	*max = best.max;
+	return best.live > 0;
 }
 
 static bool array_of_state(struct py *py, cs_addr state, cs_addr *array, uint64_t *max)
@@ -200,7 +224,7 @@ static bool array_of_interp(struct py *py, cs_addr interp, cs_addr *array, uint6
 
 	if (array_of_state(py, state_is_pointer(py) ? py_word(py, at) : at, array, max))
 		return true;
-	for (uint64_t off = 0; off + 8 <= size; off += 8) {
+	for (uint64_t off = 0; off + 8 <= size && !py_stops(py); off += 8) {
 		cs_addr state = interp + off;
 
 		if (state_is_pointer(py))
@@ -235,7 +259,7 @@ static bool add_arenas(struct walk *w, cs_addr array, uint64_t max)
 		w->seen[w->seen_count++] = array;
 	if (!py->arenas_array)
 		py->arenas_array = array;
-	for (uint64_t i = 0; p && i < max; i++) {
+	for (uint64_t i = 0; p && i < max && !py_stops(py); i++) {
 		const unsigned char *r = p + i * size;
 
 		if (record_kind(py, r) != 1)
@@ -418,6 +442,8 @@ static bool walk_arena(struct walk *w, struct cs_span *span, const struct arena 
 		}
 		if (!walk_pool(w, span, a, pool, &sums))
 			return false;
+		if (cs_pulse_spent(py->model->pulse, POOL_ROUNDS))
+			break; /* told to whoever asks next */
 		pool += py->pool_size;
 	}
 	if (pool < end)
@@ -452,6 +478,7 @@ static size_t run_of(const struct arena *a, size_t count)
 static cs_status walk_all(struct walk *w, struct cs_error *err)
 {
 	struct cs_model *model = w->py->model;
+	struct cs_pulse *pulse = model->pulse;
 	struct arena *a = w->arenas.items;
 	cs_status st;
 
@@ -468,11 +495,13 @@ static cs_status walk_all(struct walk *w, struct cs_error *err)
 			st = cs_model_region(model, range, CS_UNEXPLAINED, true, err);
 		if (st)
 			return st;
-		for (size_t k = i; k < i + n; k++)
+		for (size_t k = i; k < i + n && !py_stops(w->py); k++) {
+			cs_pulse_at(pulse, k, w->arenas.count);
 			if (!walk_arena(w, &model->blocks.spans.items[nr], &a[k]))
 				return cs_fail(err, CS_NOMEM, 0, "no memory for the pools");
+		}
 	}
-	return CS_OK;
+	return cs_pulse_result(pulse, CS_OK, err);
 }
 
 /* Arenas that overlap are a forgery or garbage: the lower one stays. */

@@ -81,14 +81,14 @@ static void own_map(struct py *py, cs_addr root)
 	uint64_t mid = py_off(&py->layout, PY_MAP_MID_SIZE);
 	const unsigned char *p = cs_mem_view(py->mem, root, top);
 
-	for (uint64_t i = 0; p && i + 8 <= top; i += 8) {
+	for (uint64_t i = 0; p && i + 8 <= top && !py_stops(py); i += 8) {
 		cs_addr node = cs_le64(p + i);
 		const unsigned char *q = node ? cs_mem_view(py->mem, node, mid) : NULL;
 
 		/* a node that is owned already was shown before */
 		if (!q || !mark(py, node, CS_BLOCK_RUNTIME))
 			continue;
-		for (uint64_t k = 0; k + 8 <= mid; k += 8)
+		for (uint64_t k = 0; k + 8 <= mid && !py_stops(py); k += 8)
 			py_own_block(py, cs_le64(q + k));
 	}
 }
@@ -124,7 +124,7 @@ static void cache_lists(struct py *py, cs_addr lists)
 
 		if (!node != !n || n > FREELIST_LONGEST)
 			return; /* past the last list */
-		for (; node && n; n--, node = py_word(py, node))
+		for (; node && n && !py_stops(py); n--, node = py_word(py, node))
 			if (cs_blocks_holding(&py->model->blocks, node, &block) &&
 			    block.state == CS_BLOCK_USED)
 				cs_block_set(&py->model->blocks, &block, CS_BLOCK_CACHED);
@@ -137,7 +137,7 @@ static void cache_floats(struct py *py, cs_addr node)
 {
 	uint64_t off = py_off(&py->layout, PY_OB_TYPE);
 
-	for (int i = 0; node && i < FREELIST_LONGEST; i++) {
+	for (int i = 0; node && i < FREELIST_LONGEST && !py_stops(py); i++) {
 		if (!mark(py, node, CS_BLOCK_CACHED))
 			return;
 		node = py_word(py, node + off);
@@ -167,7 +167,7 @@ cs_status py_own_runtime(struct py *py, struct cs_error *err)
 	own_obmalloc(py);
 	py_tables_own(py);
 	own_freelists(py);
-	return st;
+	return cs_pulse_result(py->model->pulse, st, err);
 }
 
 /* A float in the static free list of 3.8 and 3.9: count 0, and the type word
@@ -230,7 +230,7 @@ static void own_map_node(struct py *py, const struct cs_block *node)
 	const unsigned char *p = cs_mem_view(py->mem, at, mid);
 	struct cs_block leaf;
 
-	for (uint64_t i = 0; p && i + 8 <= mid; i += 8) {
+	for (uint64_t i = 0; p && i + 8 <= mid && !py_stops(py); i += 8) {
 		cs_addr to = cs_le64(p + i);
 
 		if (!to)
@@ -242,7 +242,7 @@ static void own_map_node(struct py *py, const struct cs_block *node)
 	}
 	if (!p || !leaves)
 		return;
-	for (uint64_t i = 0; i + 8 <= mid; i += 8)
+	for (uint64_t i = 0; i + 8 <= mid && !py_stops(py); i += 8)
 		py_own_block(py, cs_le64(p + i));
 	py_own_block(py, at);
 }
@@ -272,7 +272,7 @@ static void own_structures(struct py *py)
 	struct cs_blocks *blocks = &py->model->blocks;
 	struct cs_block block;
 
-	for (size_t i = 0; i < blocks->big.count; i++)
+	for (size_t i = 0; i < blocks->big.count && !py_stops(py); i++)
 		if (blocks->big.items[i].state == CS_BLOCK_USED &&
 		    cs_blocks_at(blocks, blocks->big.items[i].user, &block))
 			own_malloc_block(py, &block);
@@ -281,7 +281,7 @@ static void own_structures(struct py *py)
 
 		if (span->allocator != CS_ALLOC_GLIBC)
 			continue;
-		for (uint64_t g = 0; g < span->len / 16; g = cs_span_next(span, g))
+		for (uint64_t g = 0; g < span->len / 16 && !py_stops(py); g = cs_span_next(span, g))
 			if (cs_tile_get(span->tiles, g) == CS_BLOCK_USED &&
 			    cs_blocks_at(blocks, span->start + g * 16 + 16, &block))
 				own_malloc_block(py, &block);
@@ -292,7 +292,6 @@ cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 {
 	uint64_t head = py_off(&py->layout, PY_POOL_HEADER_SIZE);
 
-	(void)err;
 	own_structures(py);
 	for (size_t i = 0; i < py->pools.count; i++) {
 		const struct py_pool *pool = &py->pools.items[i];
@@ -300,6 +299,8 @@ cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 		const unsigned char *p = cs_mem_view(py->mem, pool->addr, py->pool_size);
 		uint64_t off = head;
 
+		if (cs_pulse_spent(py->model->pulse, 1 + pool->unexplained))
+			break;
 		if (!pool->unexplained)
 			continue;
 		for (uint64_t k = 0; span && p && k < pool->count; k++, off += pool->size) {
@@ -309,5 +310,5 @@ cs_status py_own_leftovers(struct py *py, struct cs_error *err)
 				leftover(py, pool, span, g, pool->addr + off, p + off + py->skew);
 		}
 	}
-	return CS_OK;
+	return cs_pulse_result(py->model->pulse, CS_OK, err);
 }

@@ -15,7 +15,8 @@
 
 #include <stdio.h>
 
-enum { WRITABLE_MAX = 16, CANDIDATES_MAX = 64, OLDEST = 8, NEWEST = 14, STEPS_MIN = 1 << 22 };
+enum { WRITABLE_MAX = 16, CANDIDATES_MAX = 64, OLDEST = 8, NEWEST = 14, STEPS_MIN = 1 << 22,
+       WINDOW = 1 << 16 /* bytes of a module looked at at once */ };
 
 struct candidate {
 	struct cs_module *module;
@@ -65,7 +66,7 @@ static bool read_cookie(struct py *py, cs_addr addr, uint32_t *version)
 
 static void add_symbols(struct py *py, struct candidates *all)
 {
-	for (size_t i = 0; i < py->image->modules.count; i++) {
+	for (size_t i = 0; i < py->image->modules.count && !cs_pulse_look(py->model->pulse); i++) {
 		struct cs_module *m = &py->image->modules.items[i];
 		struct candidate c = { .module = m, .found_by = "symbol _PyRuntime" };
 		cs_addr version_addr;
@@ -112,14 +113,10 @@ static bool looks_like_head(struct py *py, const unsigned char *p)
 static void scan_words(struct py *py, struct cs_module *m, struct cs_range r,
 		       struct candidates *all)
 {
-	uint64_t run = cs_mem_run(py->mem, r.start);
-	const unsigned char *p;
+	const unsigned char *p = cs_mem_view(py->mem, r.start, r.len);
 	uint32_t version;
 
-	if (run < r.len)
-		r.len = run;
-	p = r.len > 16 ? cs_mem_view(py->mem, r.start, r.len) : NULL;
-	for (uint64_t off = 0; p && off + 16 <= r.len; off += 8) {
+	for (uint64_t off = 0; p && off + 16 <= r.len && !py_stops(py); off += 8) {
 		struct candidate c = { .module = m };
 
 		if (read_cookie(py, r.start + off, &version)) {
@@ -136,6 +133,21 @@ static void scan_words(struct py *py, struct cs_module *m, struct cs_range r,
 	}
 }
 
+static void scan_range(struct py *py, struct cs_module *m, struct cs_range r,
+		       struct candidates *all)
+{
+	uint64_t run = cs_mem_run(py->mem, r.start);
+	uint64_t len = run < r.len ? run : r.len;
+
+	/* neighbours share a word: what is looked for has two */
+	for (uint64_t off = 0; off < len; off += WINDOW) {
+		struct cs_range window = { r.start + off, WINDOW + 8 };
+
+		window.len = window.len < len - off ? window.len : len - off;
+		scan_words(py, m, window, all);
+	}
+}
+
 /* Without symbols: every writable word of every module that could hold an
  * interpreter. */
 static void add_structures(struct py *py, struct candidates *all)
@@ -146,7 +158,7 @@ static void add_structures(struct py *py, struct candidates *all)
 		size_t n = cs_module_writable(m, py->image, ranges, WRITABLE_MAX);
 
 		for (size_t k = 0; k < n; k++)
-			scan_words(py, m, ranges[k], all);
+			scan_range(py, m, ranges[k], all);
 	}
 }
 
@@ -157,8 +169,10 @@ static void try_dwarf(struct py *py, struct cs_module *module)
 	bool owned = false;
 	cs_status st = cs_debug_file(module, py->image, &elf, &owned, &err);
 
-	if (!st)
+	if (!st) {
+		cs_elf_listen(elf, py->model->pulse);
 		st = py_layout_add_dwarf(&py->layout, elf, &err);
+	}
 	if (st == CS_CORRUPT)
 		cs_model_anomaly(py->model, "python.dwarf", 0, "%s", err.text);
 	if (owned)
@@ -210,7 +224,7 @@ static bool try_candidate(struct py *py, const struct candidate *c, struct cs_er
 		first = last = c->version >> 16 & 255;
 	/* Reading DWARF takes long: only where a symbol or the cookie says that
 	 * there is a CPython; a module with DWARF has symbols. */
-	for (unsigned minor = first; minor <= last; minor++)
+	for (unsigned minor = first; minor <= last && !cs_pulse_look(py->model->pulse); minor++)
 		if ((c->runtime && try_rows(py, c, minor, true, why)) ||
 		    try_rows(py, c, minor, false, why))
 			return true;
@@ -327,7 +341,7 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 	py->model = model;
 	py->steps_left = image->mem->present / 4 + STEPS_MIN;
 
-	cs_status st = choose(py, err);
+	cs_status st = cs_pulse_result(model->pulse, choose(py, err), err);
 
 	if (st) {
 		py_destroy(py);

@@ -25,10 +25,10 @@ static void own_chains(struct py *py, cs_addr table, uint64_t nbuckets,
 	py->table_steps -= nbuckets;
 	py_own_block(py, table);
 	py_own_block(py, buckets);
-	for (uint64_t i = 0; i < nbuckets; i++) {
+	for (uint64_t i = 0; i < nbuckets && !py_stops(py); i++) {
 		cs_addr entry = py_word(py, buckets + i * 8);
 
-		for (; entry && py->table_steps; py->table_steps--) {
+		for (; entry && py->table_steps && !py_stops(py); py->table_steps--) {
 			cs_addr next = py_word(py, entry);
 
 			own(py, entry, owns);

@@ -82,7 +82,7 @@ static bool builtin_name(struct py *py, cs_addr type, char *out, size_t cap)
 	if (!dict || !py_keys_load(py, py_word(py, dict + py_off(l, PY_DICT_KEYS)), &k) ||
 	    k.nentries > BUILTINS_MAX)
 		return false;
-	for (uint64_t i = 0; i < k.nentries; i++) {
+	for (uint64_t i = 0; i < k.nentries && !py_stops(py); i++) {
 		cs_addr key, value;
 
 		if (!py_keys_entry(py, &k, i, &key, &value))

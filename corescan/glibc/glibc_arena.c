@@ -134,7 +134,7 @@ cs_status glibc_load_arenas(struct cs_glibc *g, uint32_t libc_nr, struct cs_erro
 		libc->arena_count++;
 		if (!cs_map_put(&seen, at, i))
 			g->no_memory = true;
-		if (next == libc->main_arena || g->no_memory || !next)
+		if (next == libc->main_arena || g->no_memory || !next || glibc_stops(g))
 			break;
 	}
 	cs_map_deinit(&seen);
@@ -192,7 +192,8 @@ static cs_status load_chain(struct cs_glibc *g, uint32_t arena_nr, struct cs_err
 	cs_status st = CS_OK;
 	unsigned steps = 0;
 
-	while (!st && h && is_heap(g, h, a->addr) && steps++ < HEAPS_MOST) {
+	while (!st && h && is_heap(g, h, a->addr) && steps++ < HEAPS_MOST &&
+	       !cs_pulse_look(g->model->pulse)) {
 		uint64_t prev = 0, before = a->heaps;
 
 		home_seen |= h == home;
@@ -250,7 +251,7 @@ cs_status glibc_load_heaps(struct cs_glibc *g, struct cs_error *err)
 {
 	cs_status st = CS_OK;
 
-	for (uint32_t i = 0; !st && i < g->arenas.count; i++) {
+	for (uint32_t i = 0; !st && i < g->arenas.count && !glibc_stops(g); i++) {
 		struct glibc_arena *a = &g->arenas.items[i];
 
 		if (!a->is_main)

@@ -103,7 +103,7 @@ static void walk_back(struct lists *l, const struct cursor *c)
 	if (!cs_mem_u64(l->g->mem, c->head + BK, &at))
 		return;
 	for (; at != c->head && glibc_tile_at(l->g, at, NULL) == GLIBC_PENDING; prev = at, at = next)
-		if (!take_member(l, c->nr, at, prev, FD, &next, BK))
+		if (glibc_stops(l->g) || !take_member(l, c->nr, at, prev, FD, &next, BK))
 			break;
 }
 
@@ -156,6 +156,8 @@ static void walk_in_turns(struct lists *l, struct cursor *c, unsigned count,
 		for (unsigned i = 0; i < count; i++) {
 			if (c[i].ended)
 				continue;
+			if (glibc_stops(l->g))
+				return;
 			c[i].ended = !step(l, &c[i]);
 			left += !c[i].ended;
 			glibc_prefetch(l->g, c[i].at);
@@ -208,7 +210,7 @@ static void settle_pending(struct cs_glibc *g)
 
 		if (a->pending.count == a->bin.count)
 			continue;
-		for (uint64_t at = 0; at < end; at = cs_span_next(span, at)) {
+		for (uint64_t at = 0; at < end && !glibc_stops(g); at = cs_span_next(span, at)) {
 			cs_addr chunk = span->start + at * 16;
 
 			if (cs_tile_get(span->tiles, at) != GLIBC_PENDING)
@@ -223,7 +225,7 @@ static void settle_pending(struct cs_glibc *g)
 
 void glibc_bins_mark(struct cs_glibc *g)
 {
-	for (uint32_t i = 0; i < g->arenas.count; i++) {
+	for (uint32_t i = 0; i < g->arenas.count && !glibc_stops(g); i++) {
 		struct lists l = { .g = g, .nr = i, .arena = &g->arenas.items[i],
 				   .libc = &g->libcs.items[g->arenas.items[i].libc] };
 

@@ -13,6 +13,8 @@ enum {
 	FOREIGN = 16,
 	GRANULE = 16,
 	AHEAD = 2048, /* bytes; how far in front of the walk memory is asked for */
+	WINDOW = 1 << 18, /* bytes looked at at once; of a big chunk only its ends' */
+	ROUND_SHIFT = 12, /* so many bytes of chunks are walked in a round of the pulse */
 	TCACHE_LEAST = 0x250, /* chunk sizes a tcache can have, any generation */
 	TCACHE_SPREAD = 0x320 - TCACHE_LEAST
 };
@@ -62,17 +64,20 @@ const char *glibc_chunk_problem(const struct glibc_chunk_rules *rules, cs_addr a
 	return NULL;
 }
 
-/* Make the 16 bytes at addr part of the run at hand. */
+/* Make the 16 bytes at addr part of the run at hand: their window of memory. */
 static bool set_run(struct walk *w, cs_addr addr)
 {
 	struct cs_mem_seg *seg = addr < w->end ? cs_mem_find(w->g->mem, addr) : NULL;
-	cs_addr from;
-	uint64_t len;
+	cs_addr from = cs_align_down(addr, WINDOW);
+	uint64_t len, room = WINDOW;
 
 	if (!seg)
 		return false;
-	from = seg->start > w->piece->range.start ? seg->start : w->piece->range.start;
+	from = from > seg->start ? from : seg->start;
+	from = from > w->piece->range.start ? from : w->piece->range.start;
+	room -= from % WINDOW;
 	len = seg->len - (from - seg->start);
+	len = len < room ? len : room;
 	if (len > w->end - from)
 		len = w->end - from;
 	w->run = cs_mem_view(w->g->mem, from, len);
@@ -154,7 +159,7 @@ static cs_addr resume(struct walk *w, cs_addr from, unsigned want)
 	struct header h;
 	cs_addr at = from;
 
-	while (at < w->end && w->end - at >= GLIBC_HEADER) {
+	while (at < w->end && w->end - at >= GLIBC_HEADER && !glibc_stops(w->g)) {
 		if (at == w->rules.top)
 			return at;
 		if (!get_header(w, at, &h)) {
@@ -239,7 +244,7 @@ static cs_addr take_fence(struct walk *w, const struct header *h)
 	mark(w, h->at, CS_BLOCK_OVERHEAD);
 	if (w->piece->kind == GLIBC_PIECE_MAIN) {
 		while (next.at < w->end && size_of(next.word) == GRANULE &&
-		       get_header(w, next.at + GRANULE, &next))
+		       get_header(w, next.at + GRANULE, &next) && !glibc_stops(w->g))
 			;
 		until = resume(w, next.at, FOREIGN);
 		add(&w->arena->foreign, until - h->at);
@@ -365,9 +370,18 @@ static cs_addr step(struct walk *w, struct header *h, bool *ok)
 	return next.at;
 }
 
+/* A step came from `from` to `to`, over one chunk or thousands. */
+static bool stops_behind(struct walk *w, cs_addr from, cs_addr to)
+{
+	struct cs_pulse *pulse = w->g->model->pulse;
+
+	cs_pulse_at(pulse, w->g->walked + (to - w->piece->range.start), w->g->walk_total);
+	return cs_pulse_spent(pulse, 1 + ((to - from) >> ROUND_SHIFT));
+}
+
 static void walk_chunks(struct walk *w)
 {
-	cs_addr at = w->piece->first;
+	cs_addr at = w->piece->first, from;
 	bool is_valid = false;
 	struct header h;
 
@@ -393,7 +407,10 @@ static void walk_chunks(struct walk *w)
 				continue;
 			}
 		}
+		from = at;
 		at = step(w, &h, &is_valid);
+		if (stops_behind(w, from, at))
+			return;
 	}
 }
 
@@ -437,7 +454,7 @@ cs_addr glibc_region_end(struct cs_glibc *g, uint32_t arena_nr, struct cs_range 
 	w.rules = rules_of(g, &piece);
 	if (!get_header(&w, room.start, &h) || !(h.word & GLIBC_P))
 		return 0;
-	for (; *budget; --*budget) {
+	for (; *budget && !glibc_stops(g); --*budget) {
 		if (h.at == piece.top)
 			return size_of(h.word) <= w.end - h.at ? h.at + size_of(h.word) : done;
 		if (is_fence(&w, &h)) {
@@ -475,4 +492,5 @@ void glibc_walk_piece(struct cs_glibc *g, struct glibc_piece *piece)
 	if (piece->first > piece->range.start)
 		add(&w.arena->overhead, piece->first - piece->range.start);
 	walk_chunks(&w);
+	g->walked += piece->range.len;
 }

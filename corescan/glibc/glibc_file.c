@@ -7,7 +7,7 @@
 #include "glibc/glibc_find.h"
 #include "image/elf_file.h"
 
-enum { ATTACHED_FROM_NEXT = 16, VERSION_ROOM = 256 };
+enum { ATTACHED_FROM_NEXT = 16, VERSION_ROOM = 256, WINDOW = 1 << 18, WORDS_LOOK = 512 };
 
 struct file_search {
 	const struct cs_module *module;
@@ -50,7 +50,7 @@ static bool see_relocation(uint64_t offset, uint64_t addend, void *ctx)
 	return s->count < s->max;
 }
 
-static void search_words(struct file_search *s)
+static void search_words(struct cs_glibc *g, struct file_search *s)
 {
 	const struct cs_elf_load *loads;
 	size_t n = cs_elf_loads(s->module->elf, &loads);
@@ -61,14 +61,17 @@ static void search_words(struct file_search *s)
 
 		if (!p || !(loads[i].flags & CS_PROT_W))
 			continue;
-		for (uint64_t off = skew; off + 8 <= loads[i].filesz; off += 8)
+		for (uint64_t off = skew; off + 8 <= loads[i].filesz; off += 8) {
+			if (off % WORDS_LOOK == skew && glibc_stops(g))
+				return;
 			if (loads[i].vaddr + off - cs_le64(p + off) < 4096)
 				consider(s, loads[i].vaddr + off, cs_le64(p + off));
+		}
 	}
 }
 
-size_t glibc_hits_in_file(const struct cs_module *module, struct cs_mem *mem, struct glibc_hit *hits,
-			  size_t max)
+size_t glibc_hits_in_file(struct cs_glibc *g, const struct cs_module *module,
+			  struct glibc_hit *hits, size_t max)
 {
 	struct file_search s = { .module = module, .hits = hits, .max = max };
 	size_t kept = 0;
@@ -77,20 +80,20 @@ size_t glibc_hits_in_file(const struct cs_module *module, struct cs_mem *mem, st
 		return 0;
 	cs_ignore(cs_elf_relatives(module->elf, see_relocation, &s), "no tables, no hits");
 	if (!s.count && cs_elf_is_fixed(module->elf))
-		search_words(&s);
+		search_words(g, &s);
 	for (size_t i = 0; i < s.count; i++)
-		if (glibc_is_state(mem, hits[i].main_arena, hits[i].layout, false))
+		if (glibc_is_state(g->mem, hits[i].main_arena, hits[i].layout, false))
 			hits[kept++] = hits[i];
 	return kept;
 }
 
-/* "GNU C Library (... ) stable release version 2.36." */
+/* "GNU C Library (... ) stable release version 2.36." It begins in the window. */
 static const char *version_in(struct cs_glibc *g, const char *p, size_t len)
 {
 	static const char mark[] = "GNU C Library (", word[] = "release version ";
-	const char *end = p + len;
+	const char *end = p + len, *window = len < WINDOW ? end : p + WINDOW;
 
-	while ((p = memmem(p, (size_t)(end - p), mark, sizeof(mark) - 1))) {
+	while (p < window && (p = memmem(p, (size_t)(end - p), mark, sizeof(mark) - 1))) {
 		size_t room = (size_t)(end - p) < VERSION_ROOM ? (size_t)(end - p) : VERSION_ROOM;
 		const char *v = memmem(p, room, word, sizeof(word) - 1);
 		size_t n = 0;
@@ -122,11 +125,17 @@ const char *glibc_version_text(struct cs_glibc *g, const struct cs_module *modul
 		uint64_t room = seg->len - (from - seg->start);
 		uint64_t want = module->range.len - (from - module->range.start);
 		uint64_t len = room < want ? room : want;
-		const unsigned char *p = cs_mem_view(g->mem, from, len);
-		const char *version = p ? version_in(g, (const char *)p, (size_t)len) : NULL;
 
-		if (version)
-			return version;
+		for (uint64_t off = 0; off < len; off += WINDOW) {
+			uint64_t part = WINDOW + 2 * VERSION_ROOM;
+			const char *p, *version;
+
+			part = part < len - off ? part : len - off;
+			p = (const char *)cs_mem_view(g->mem, from + off, part);
+			version = p ? version_in(g, p, (size_t)part) : NULL;
+			if (version || cs_pulse_look(g->model->pulse))
+				return version;
+		}
 	}
 	return NULL;
 }

@@ -66,7 +66,7 @@ static void by_memory(struct cs_glibc *g, uint32_t nr)
 	size_t n = cs_module_writable(&g->image->modules.items[nr], g->image, ranges, WRITABLE_MOST);
 
 	for (size_t i = 0; i < n; i++)
-		add_hits(g, nr, hits, glibc_hits_in_memory(g->mem, ranges[i], hits, GLIBC_HITS));
+		add_hits(g, nr, hits, glibc_hits_in_memory(g, ranges[i], hits, GLIBC_HITS));
 }
 
 /* No module holds one (or no module is known): look everywhere it can be. */
@@ -80,8 +80,7 @@ static void by_whole_image(struct cs_glibc *g)
 		if (m->kind == CS_MAPPING_KERNEL || m->kind == CS_MAPPING_SHARED ||
 		    (m->prot && !(m->prot & CS_PROT_W)))
 			continue;
-		add_hits(g, m->module, hits,
-			 glibc_hits_in_memory(g->mem, m->range, hits, GLIBC_HITS));
+		add_hits(g, m->module, hits, glibc_hits_in_memory(g, m->range, hits, GLIBC_HITS));
 	}
 }
 
@@ -90,11 +89,11 @@ static void search(struct cs_glibc *g)
 	struct glibc_hit hits[GLIBC_HITS];
 	uint32_t modules = (uint32_t)g->image->modules.count;
 
-	for (uint32_t i = 0; i < modules; i++) {
+	for (uint32_t i = 0; i < modules && !cs_pulse_look(g->model->pulse); i++) {
 		const struct cs_module *m = &g->image->modules.items[i];
 		size_t before = g->libcs.count;
 
-		add_hits(g, i, hits, glibc_hits_in_file(m, g->mem, hits, GLIBC_HITS));
+		add_hits(g, i, hits, glibc_hits_in_file(g, m, hits, GLIBC_HITS));
 		if (g->libcs.count == before && is_libc_name(m->path))
 			by_symbol(g, i);
 		if (g->libcs.count == before && (!m->elf || is_libc_name(m->path)))
@@ -207,11 +206,11 @@ cs_status cs_glibc_find(struct cs_image *image, struct cs_model *model, struct c
 
 	cs_status st = load(g, err);
 
-	if (st)
-		return st;
-	if (g->no_memory)
-		return cs_fail(err, CS_NOMEM, 0, "no memory for the state of malloc");
-	st = fill_target(g);
+	if (!st && g->no_memory)
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the state of malloc");
+	if (!st)
+		st = fill_target(g);
+	st = cs_pulse_result(model->pulse, st, err);
 	if (!st)
 		*out = cs_steal(g);
 	return st;

@@ -13,11 +13,11 @@ enum { GLIBC_HITS = 16 };
 
 /* From the module's file: the relocation of main_arena.next, or its word in a
  * program linked at fixed addresses. Returns how many (at most max). */
-size_t glibc_hits_in_file(const struct cs_module *module, struct cs_mem *mem, struct glibc_hit *hits,
-			  size_t max);
+size_t glibc_hits_in_file(struct cs_glibc *g, const struct cs_module *module,
+			  struct glibc_hit *hits, size_t max);
 
 /* From memory alone: an arena's bins in [range). Returns how many. */
-size_t glibc_hits_in_memory(struct cs_mem *mem, struct cs_range range, struct glibc_hit *hits,
+size_t glibc_hits_in_memory(struct cs_glibc *g, struct cs_range range, struct glibc_hit *hits,
 			    size_t max);
 
 /* Does memory at base look like a malloc_state of this layout? `strict`: its

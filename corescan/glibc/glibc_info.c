@@ -157,8 +157,14 @@ static void tell_closing(struct cs_glibc *g)
 cs_status glibc_report(struct cs_glibc *g, struct cs_error *err)
 {
 	struct cs_mallinfo *m = &g->model->mallinfo;
+	uint32_t first_row = (uint32_t)g->model->arenas.count;
 	cs_status st = CS_OK;
 
+	for (size_t i = 0; i < g->pieces.count; i++) {
+		const struct glibc_piece *piece = &g->pieces.items[i];
+
+		g->model->blocks.spans.items[piece->span].arena = first_row + piece->arena + 1;
+	}
 	for (size_t i = 0; !st && i < g->arenas.count; i++) {
 		const struct glibc_arena *a = &g->arenas.items[i];
 

@@ -14,7 +14,8 @@ enum {
 	NEXT_FROM_LAST = 32,
 	LAST_LEN = 40,	    /* bin 127, binmap, next */
 	RING_MOST = 10000,
-	HEAP_ALIGN_MIN = 1 << 20
+	HEAP_ALIGN_MIN = 1 << 20,
+	WINDOW = 1 << 18 /* bytes looked at at once */
 };
 
 /* Words of a state at most 2200 bytes long. */
@@ -134,12 +135,14 @@ static bool identify(struct cs_mem *mem, cs_addr last, struct glibc_hit *hit)
 	return false;
 }
 
-static size_t search_run(struct cs_mem *mem, const unsigned char *p, cs_addr addr, uint64_t len,
-			 struct glibc_hit *hits, size_t max)
+/* One window of memory at addr, an aligned one. */
+static size_t search_window(struct cs_mem *mem, cs_addr addr, uint64_t len, struct glibc_hit *hits,
+			    size_t max)
 {
+	const unsigned char *p = cs_mem_view(mem, addr, len);
 	size_t n = 0;
 
-	for (uint64_t off = 0; n < max && len >= LAST_LEN && off <= len - LAST_LEN; off += 8) {
+	for (uint64_t off = 0; p && n < max && len >= LAST_LEN && off <= len - LAST_LEN; off += 8) {
 		cs_addr at = addr + off;
 
 		if (cs_le64(p + off) != at - GLIBC_HEADER || !last_bin_ok(p + off, at))
@@ -151,9 +154,10 @@ static size_t search_run(struct cs_mem *mem, const unsigned char *p, cs_addr add
 	return n;
 }
 
-size_t glibc_hits_in_memory(struct cs_mem *mem, struct cs_range range, struct glibc_hit *hits,
+size_t glibc_hits_in_memory(struct cs_glibc *g, struct cs_range range, struct glibc_hit *hits,
 			    size_t max)
 {
+	struct cs_mem *mem = g->mem;
 	struct cs_mem_seg *seg = cs_mem_find_next(mem, range.start);
 	size_t n = 0;
 
@@ -164,11 +168,17 @@ size_t glibc_hits_in_memory(struct cs_mem *mem, struct cs_range range, struct gl
 			break;
 
 		uint64_t room = seg->len - (from - seg->start), want = range.len - (from - range.start);
-		uint64_t len = room < want ? room : want, skew = -from % 8;
-		const unsigned char *p = len > skew ? cs_mem_view(mem, from, len) : NULL;
+		uint64_t len = room < want ? room : want;
 
-		if (p)
-			n += search_run(mem, p + skew, from + skew, len - skew, hits + n, max - n);
+		/* neighbours share as much as one bin's words, less one, so none is cut */
+		for (uint64_t off = -from % 8; off < len && n < max; off += WINDOW) {
+			uint64_t part = WINDOW + LAST_LEN - 8;
+
+			part = part < len - off ? part : len - off;
+			if (cs_pulse_look(g->model->pulse))
+				return n;
+			n += search_window(mem, from + off, part, hits + n, max - n);
+		}
 	}
 	return n;
 }

@@ -51,10 +51,13 @@ static bool promises(const unsigned char *p, bool is_243)
 /* The chunk whose mapping begins at `at`; room bytes are left in its range. */
 static bool chunk_at(struct search *s, cs_addr at, uint64_t room, struct glibc_mapped_chunk *out)
 {
-	const unsigned char *p = cs_mem_view(s->g->mem, at, s->page);
+	const unsigned char *p = cs_mem_view(s->g->mem, at, GLIBC_HEADER);
 	bool found = false;
 
 	if (!p || !promises(p, s->is_243))
+		return false;
+	p = cs_mem_view(s->g->mem, at, s->page);
+	if (!p)
 		return false;
 	for (uint64_t off = 0; off + GLIBC_HEADER <= s->page; off += 16)
 		found |= glibc_mapped_header(p + off, off, s->is_243, s->page, room, out);
@@ -107,7 +110,7 @@ static cs_status search_range(struct search *s, struct cs_range r)
 	struct glibc_mapped_chunk c;
 	cs_status st = CS_OK;
 
-	while (!st && at < end) {
+	while (!st && at < end && !glibc_stops(s->g)) {
 		if (chunk_at(s, at, end - at, &c)) {
 			st = record(s, at, &c);
 			at += c.len;
@@ -162,6 +165,7 @@ cs_status cs_glibc_mapped(struct cs_glibc *g, struct cs_error *err)
 	for (size_t i = 0; !st && i < ranges.count; i++)
 		st = search_range(&s, ranges.items[i]);
 	cs_vec_free(&ranges);
+	st = cs_pulse_result(g->model->pulse, st, err);
 	if (st)
 		return st;
 	compare(g);

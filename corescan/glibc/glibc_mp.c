@@ -83,7 +83,7 @@ static bool try_par(const struct par_test *t, cs_addr addr)
 }
 
 /* The pattern of its initial values in the file. */
-static cs_addr in_file(const struct cs_module *module)
+static cs_addr in_file(struct cs_glibc *g, const struct cs_module *module)
 {
 	const struct cs_elf_load *loads;
 	size_t n = module->elf ? cs_elf_loads(module->elf, &loads) : 0;
@@ -93,7 +93,8 @@ static cs_addr in_file(const struct cs_module *module)
 
 		if (!p || !(loads[i].flags & CS_PROT_W))
 			continue;
-		for (uint64_t off = -loads[i].vaddr % 8; off + 32 <= loads[i].filesz; off += 8)
+		for (uint64_t off = -loads[i].vaddr % 8;
+		     off + 32 <= loads[i].filesz && !glibc_stops(g); off += 8)
 			if (cs_le64(p + off) == DEFAULT_THRESHOLD &&
 			    cs_le64(p + off + 8) == DEFAULT_THRESHOLD &&
 			    cs_le64(p + off + 16) == DEFAULT_THRESHOLD &&
@@ -105,7 +106,7 @@ static cs_addr in_file(const struct cs_module *module)
 
 static bool in_range(const struct par_test *t, cs_addr start, cs_addr end)
 {
-	for (cs_addr at = cs_align_up(start, 8); at < end; at += 8) {
+	for (cs_addr at = cs_align_up(start, 8); at < end && !glibc_stops(t->g); at += 8) {
 		uint64_t arena_test;
 
 		if (cs_mem_u64(t->g->mem, at + ARENA_TEST, &arena_test) && arena_test &&
@@ -146,7 +147,7 @@ cs_status glibc_find_mp(struct cs_glibc *g, struct glibc_libc *libc)
 {
 	struct cs_module *module =
 		libc->module == CS_NO_MODULE ? NULL : &g->image->modules.items[libc->module];
-	cs_addr known = module ? in_file(module) : 0;
+	cs_addr known = module ? in_file(g, module) : 0;
 	struct par_test t = { .g = g, .libc = libc };
 
 	if (!cs_mem_u64(g->mem, libc->main_arena + libc->layout->system_mem, &t.system_mem))

@@ -53,7 +53,7 @@ static void search_range(struct search *s, struct cs_range r)
 	uint64_t page = s->g->image->page_size;
 	cs_addr at = cs_align_up(r.start, page), end = cs_range_end(r), stop;
 
-	while (!s->st && at < end && s->budget) {
+	while (!s->st && at < end && s->budget && !glibc_stops(s->g)) {
 		uint64_t word = 0;
 		uint64_t system = s->g->arenas.items[s->arena].system_mem;
 

@@ -12,11 +12,12 @@ struct chain {
 };
 
 /* Follow chunks from the first byte of a run of memory. */
-static struct chain follow(const unsigned char *p, uint64_t len, uint64_t mapped)
+static struct chain follow(struct cs_pulse *pulse, const unsigned char *p, uint64_t len,
+			   uint64_t mapped)
 {
 	struct chain c = { 0, 0, false };
 
-	while (len - c.end >= MINSIZE) {
+	while (len - c.end >= MINSIZE && !cs_pulse_stops(pulse)) {
 		uint64_t word = cs_le64(p + c.end + 8), size = word & ~(uint64_t)FLAGS;
 
 		if (word & ODD_FLAGS || size < MINSIZE || size % ALIGN || size > mapped - c.end)
@@ -34,11 +35,13 @@ static struct chain follow(const unsigned char *p, uint64_t len, uint64_t mapped
 	return c;
 }
 
-static void tile(struct cs_span *span, const unsigned char *p, uint64_t len, bool has_top)
+static void tile(struct cs_model *model, uint32_t nr, const unsigned char *p, uint64_t len,
+		 bool has_top)
 {
+	struct cs_span *span = &model->blocks.spans.items[nr];
 	uint64_t off = 0;
 
-	while (len - off >= MINSIZE) {
+	while (len - off >= MINSIZE && !cs_pulse_stops(model->pulse)) {
 		uint64_t size = cs_le64(p + off + 8) & ~(uint64_t)FLAGS;
 		bool fits = size <= len - off, last = !fits || len - off - size < MINSIZE;
 		enum cs_block_state state = CS_BLOCK_USED;
@@ -64,7 +67,7 @@ static cs_status add_heap(struct cs_model *model, struct cs_range run, const uns
 	if (!st)
 		st = cs_blocks_add_span(&model->blocks, run, CS_ALLOC_GLIBC, CS_BLOCK_LOST, &nr, err);
 	if (!st)
-		tile(&model->blocks.spans.items[nr], p, run.len, has_top);
+		tile(model, nr, p, run.len, has_top);
 	return st;
 }
 
@@ -86,14 +89,17 @@ cs_status cs_glibc_rootless(struct cs_image *image, struct cs_model *model, stru
 		p = cs_mem_view(image->mem, m->range.start, len);
 		if (!p)
 			continue;
-		c = follow(p, len, m->range.len);
+		c = follow(model->pulse, p, len, m->range.len);
 		if (!c.is_whole || c.chunks < CHUNKS_FEWEST)
 			continue;
 		found += c.chunks;
 		st = add_heap(model, (struct cs_range){ m->range.start, len }, p, len == m->range.len, err);
 	}
-	if (st || !found)
-		return st ? st : CS_NOTFOUND;
+	if (!st && !found)
+		st = CS_NOTFOUND;
+	st = cs_pulse_result(model->pulse, st, err);
+	if (st)
+		return st;
 	cs_model_finding(model, "malloc heap without its arena", "chunk headers",
 			 "the chain of chunks reaches the end of the mapping",
 			 "%" PRIu64 " chunks; what waits in tcaches and fastbins counts as in use", found);

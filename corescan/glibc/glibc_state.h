@@ -99,7 +99,14 @@ struct cs_glibc {
 	struct glibc_count mapped, mapped_free;
 	uint64_t mapped_headers;
 	bool no_memory; /* a vector could not grow; the stage returns CS_NOMEM */
+	uint64_t walked, walk_total; /* bytes of pieces, for the pulse */
 };
+
+/* Shall the work end? Once a round in every loop over the target. */
+static inline bool glibc_stops(struct cs_glibc *g)
+{
+	return cs_pulse_stops(g->model->pulse);
+}
 
 /* Piece that holds addr, or NULL. Only after glibc_pieces_sort(). */
 struct glibc_piece *glibc_piece_at(struct cs_glibc *g, cs_addr addr);

@@ -124,6 +124,8 @@ static bool heads_fit(struct cs_glibc *g, const struct glibc_tcache *t, const un
 	for (unsigned i = 0; i < t->layout->bins; i++) {
 		cs_addr head = bin_of(libc, t->layout, p, i).head;
 
+		if (glibc_stops(g))
+			return false;
 		if (head && !fits_bin(g, i, head - GLIBC_HEADER, &piece) &&
 		    !is_mapped_chunk(g, libc, i, head - GLIBC_HEADER))
 			return false;
@@ -149,7 +151,7 @@ static void mark_list(struct cs_glibc *g, struct glibc_tcache *t, unsigned bin, 
 	cs_addr at = b.head;
 	uint64_t n = 0, stored;
 
-	for (; at && n <= b.count; n++) {
+	for (; at && n <= b.count && !glibc_stops(g); n++) {
 		struct glibc_piece *piece = NULL;
 		const char *why = NULL;
 		uint64_t len = 0;
@@ -196,7 +198,7 @@ static void look_in_tls(struct cs_glibc *g, uint32_t thread, const struct cs_map
 		return;
 	start = seg->start > start ? cs_align_up(seg->start, 8) : start;
 	p = start < end ? cs_mem_view(g->mem, start, end - start) : NULL;
-	for (uint64_t off = 0; p && off < end - start; off += 8) {
+	for (uint64_t off = 0; p && off < end - start && !glibc_stops(g); off += 8) {
 		uint64_t v = cs_le64(p + off);
 
 		if (v && cs_map_get(by_addr, v, &nr))

@@ -15,10 +15,12 @@ cs_status cs_glibc_walk(struct cs_glibc *g, struct cs_error *err)
 		return st;
 	glibc_pieces_sort(g);
 	for (size_t i = 0; i < g->pieces.count; i++)
+		g->walk_total += g->pieces.items[i].range.len;
+	for (size_t i = 0; i < g->pieces.count; i++)
 		glibc_walk_piece(g, &g->pieces.items[i]);
 	glibc_tcache_mark(g);
 	glibc_bins_mark(g);
 	if (g->no_memory)
-		return cs_fail(err, CS_NOMEM, 0, "no memory for the heaps' lists");
-	return CS_OK;
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the heaps' lists");
+	return cs_pulse_result(g->model->pulse, st, err);
 }

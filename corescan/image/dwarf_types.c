@@ -187,8 +187,14 @@ static bool is_wanted(const char *name, const bool *sieve, const struct cs_dwarf
 	return false;
 }
 
-static void scan_unit(Dwarf_Die *cu, const bool *sieve, struct cs_dwarf_want *wants, size_t count,
-		      size_t *open)
+struct scan {
+	struct cs_dwarf_want *wants;
+	size_t count, open; /* open: not answered yet */
+	struct cs_pulse *pulse;
+	bool sieve[SIEVE];
+};
+
+static void scan_unit(Dwarf_Die *cu, struct scan *s)
 {
 	Dwarf_Die die;
 
@@ -201,36 +207,35 @@ static void scan_unit(Dwarf_Die *cu, const bool *sieve, struct cs_dwarf_want *wa
 		if (tag != DW_TAG_structure_type && tag != DW_TAG_typedef)
 			continue;
 		name = dwarf_diename(&die);
-		if (!name || !is_wanted(name, sieve, wants, count) ||
+		if (!name || !is_wanted(name, s->sieve, s->wants, s->count) ||
 		    dwarf_hasattr(&die, DW_AT_declaration))
 			continue;
 
 		Dwarf_Die record = die;
 
 		if (peel(&record) && is_record(&record) && !dwarf_hasattr(&record, DW_AT_declaration))
-			answer(&record, name, wants, count, open);
-	} while (*open && !dwarf_siblingof(&die, &die));
+			answer(&record, name, s->wants, s->count, &s->open);
+	} while (s->open && !cs_pulse_stops(s->pulse) && !dwarf_siblingof(&die, &die));
 }
 
 cs_status cs_dwarf_members(struct cs_elf *elf, struct cs_dwarf_want *wants, size_t count,
 			   struct cs_error *err)
 {
+	struct scan s = { .wants = wants, .count = count, .pulse = cs_elf_pulse(elf) };
 	Dwarf *dw = cs_elf_dwarf(elf);
 	Dwarf_CU *cu = NULL;
-	size_t open = 0;
 	uint8_t unit_type;
 	Dwarf_Die die;
 	Dwarf_Half version;
-	bool sieve[SIEVE] = { false };
 
 	if (!dw)
-		return CS_NOTFOUND;
+		return cs_pulse_result(s.pulse, CS_NOTFOUND, err);
 	for (size_t i = 0; i < count; i++) {
 		wants[i].value = -1;
-		open += wants[i].wanted;
+		s.open += wants[i].wanted;
 	}
-	fill_sieve(sieve, wants, count);
-	for (int units = 0; open && units < UNITS_MAX; units++) {
+	fill_sieve(s.sieve, wants, count);
+	for (int units = 0; s.open && units < UNITS_MAX && !cs_pulse_look(s.pulse); units++) {
 		int got = dwarf_get_units(dw, cu, &cu, &version, &unit_type, &die, NULL);
 
 		if (got < 0)
@@ -238,7 +243,7 @@ cs_status cs_dwarf_members(struct cs_elf *elf, struct cs_dwarf_want *wants, size
 				       cs_elf_path(elf), dwarf_errmsg(-1));
 		if (got)
 			break;
-		scan_unit(&die, sieve, wants, count, &open);
+		scan_unit(&die, &s);
 	}
-	return CS_OK;
+	return cs_pulse_result(s.pulse, CS_OK, err);
 }

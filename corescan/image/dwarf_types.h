@@ -14,7 +14,8 @@ struct cs_dwarf_want {
 	int64_t value;	  /* out: byte offset or size; -1 when not found */
 };
 
-/* CS_NOTFOUND when the file has no DWARF. Bit-fields give their storage byte. */
+/* CS_NOTFOUND when the file has no DWARF. CS_STOPPED (cs_elf_listen): the values
+ * say nothing. Bit-fields give their storage byte. */
 cs_status cs_dwarf_members(struct cs_elf *elf, struct cs_dwarf_want *wants, size_t count,
 			   struct cs_error *err);
 #endif

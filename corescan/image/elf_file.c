@@ -16,7 +16,10 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-enum { LOADS_MAX = 256 };
+enum {
+	LOADS_MAX = 256,
+	ROUND_ENTRIES = 64 /* of a table, in a round of the pulse */
+};
 
 struct table { /* a symbol table and its names, both inside the file */
 	const unsigned char *syms, *names;
@@ -42,6 +45,7 @@ struct cs_elf {
 	Dwarf *dw;
 	void *dw_map; /* libelf's mapping for libdw */
 	bool dw_tried;
+	struct cs_pulse *pulse;
 };
 
 static bool in_file(const struct cs_elf *elf, uint64_t off, uint64_t len)
@@ -261,6 +265,16 @@ void cs_elf_close(struct cs_elf *elf)
 	free(elf);
 }
 
+void cs_elf_listen(struct cs_elf *elf, struct cs_pulse *pulse)
+{
+	elf->pulse = pulse;
+}
+
+struct cs_pulse *cs_elf_pulse(const struct cs_elf *elf)
+{
+	return elf->pulse;
+}
+
 const char *cs_elf_path(const struct cs_elf *elf)
 {
 	return elf->path;
@@ -330,6 +344,8 @@ static cs_status find_symbol(const struct cs_elf *elf, const char *name, bool tl
 			unsigned type = ELF64_ST_TYPE(sym[offsetof(Elf64_Sym, st_info)]);
 			int match;
 
+			if (i % ROUND_ENTRIES == 0 && cs_pulse_stops(elf->pulse))
+				return CS_STOPPED;
 			if (cs_le16(sym + offsetof(Elf64_Sym, st_shndx)) == SHN_UNDEF ||
 			    type == STT_FILE || type == STT_SECTION || (type == STT_TLS) != tls)
 				continue;
@@ -421,6 +437,8 @@ static bool relr_all(const struct cs_elf *elf, const unsigned char *table, uint6
 	for (uint64_t i = 0; len - i >= 8; i += 8) {
 		uint64_t entry = cs_le64(table + i);
 
+		if (cs_pulse_stops(elf->pulse))
+			return false;
 		if (!(entry & 1)) {
 			if (!relr_one(elf, entry, fn, ctx))
 				return false;
@@ -449,6 +467,8 @@ cs_status cs_elf_relatives(const struct cs_elf *elf,
 	for (uint64_t i = 0; rela && len - i >= sizeof(Elf64_Rela); i += sizeof(Elf64_Rela)) {
 		uint64_t info = cs_le64(rela + i + offsetof(Elf64_Rela, r_info));
 
+		if (i / sizeof(Elf64_Rela) % ROUND_ENTRIES == 0 && cs_pulse_stops(elf->pulse))
+			return CS_STOPPED;
 		if (ELF64_R_TYPE(info) != R_X86_64_RELATIVE)
 			continue;
 		if (!fn(cs_le64(rela + i), cs_le64(rela + i + offsetof(Elf64_Rela, r_addend)), ctx))
@@ -456,7 +476,7 @@ cs_status cs_elf_relatives(const struct cs_elf *elf,
 	}
 	if (relr)
 		relr_all(elf, relr, relr_len, fn, ctx);
-	return CS_OK;
+	return cs_pulse_result(elf->pulse, CS_OK, NULL);
 }
 
 cs_status cs_elf_tls(const struct cs_elf *elf, uint64_t *memsz, uint64_t *align)
@@ -480,6 +500,22 @@ bool cs_elf_has_dwarf(const struct cs_elf *elf)
 	return cs_elf_section(elf, ".debug_info", &addr, &size) == CS_OK && size;
 }
 
+/* Distributions compress debug data. libdw would unpack all of it in one go,
+ * which takes 80 ms for a CPython; here the pulse is asked in between. */
+static bool unpack_sections(struct cs_elf *elf)
+{
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf->dw_elf, scn));) {
+		GElf_Shdr sh;
+
+		if (!gelf_getshdr(scn, &sh) || !(sh.sh_flags & SHF_COMPRESSED))
+			continue;
+		if (cs_pulse_look(elf->pulse))
+			return false;
+		elf_compress(scn, 0, 0); /* libdw will find out */
+	}
+	return !cs_pulse_look(elf->pulse);
+}
+
 void *cs_elf_dwarf(struct cs_elf *elf)
 {
 	struct stat st;
@@ -498,6 +534,7 @@ void *cs_elf_dwarf(struct cs_elf *elf)
 	elf->dw_map = elf_rawfile(elf->dw_elf, &len);
 	if (elf->dw_map)
 		cs_guard_watch(elf->dw_map, len);
-	elf->dw = dwarf_begin_elf(elf->dw_elf, DWARF_C_READ, NULL);
+	if (unpack_sections(elf))
+		elf->dw = dwarf_begin_elf(elf->dw_elf, DWARF_C_READ, NULL);
 	return elf->dw;
 }

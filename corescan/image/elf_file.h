@@ -7,6 +7,7 @@
 #ifndef CS_ELF_FILE_H
 #define CS_ELF_FILE_H
 #include "base/num.h"
+#include "base/pulse.h"
 
 struct cs_elf;
 
@@ -14,6 +15,11 @@ struct cs_elf;
  * CS_OS, CS_CORRUPT (not ELF), CS_UNSUPPORTED (not x86-64). */
 cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *err);
 void cs_elf_close(struct cs_elf *elf);
+
+/* Searches of this file ask the pulse (borrowed, may be NULL) whether to go on;
+ * those that shall not return CS_STOPPED. */
+void cs_elf_listen(struct cs_elf *elf, struct cs_pulse *pulse);
+struct cs_pulse *cs_elf_pulse(const struct cs_elf *elf);
 
 const char *cs_elf_path(const struct cs_elf *elf);
 

@@ -213,8 +213,10 @@ cs_status cs_module_symbol(struct cs_module *module, const struct cs_image *imag
 	if (module->elf)
 		st = cs_elf_symbol(module->elf, name, &value, size);
 	if (st == CS_NOTFOUND && cs_debug_file(module, image, &debug, &owned, NULL) == CS_OK &&
-	    debug != module->elf)
+	    debug != module->elf) {
+		cs_elf_listen(debug, image->options.pulse);
 		st = cs_elf_symbol(debug, name, &value, size);
+	}
 	if (st == CS_OK)
 		*addr = value + module->bias; /* may wrap: a bias is a difference */
 	return st;

@@ -20,6 +20,11 @@ enum {
 	SIGNALS = 64
 };
 
+static bool stops(const struct cs_image *image)
+{
+	return cs_pulse_stops(image->options.pulse);
+}
+
 static uint64_t reg(const unsigned char *status, unsigned nr)
 {
 	return cs_le64(status + STATUS_REGS + 8 * nr);
@@ -150,6 +155,8 @@ static cs_status read_files(struct cs_image *image, const struct cs_core *core,
 
 		if (name + len >= end)
 			break;
+		if (stops(image))
+			return cs_pulse_fail(err);
 		last = intern(image, last, name, len);
 		if (!last)
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the file names");
@@ -194,7 +201,7 @@ static cs_status add_rest(struct cs_image *image, const struct cs_core *core, st
 
 	if (files)
 		qsort(image->mappings.items, files, sizeof(struct cs_mapping), by_start);
-	for (size_t i = 0; !st && i < core->loads.count; i++) {
+	for (size_t i = 0; !st && i < core->loads.count && !stops(image); i++) {
 		const struct cs_core_load *l = &core->loads.items[i];
 		cs_addr at = l->start > done ? l->start : done, end = l->start + l->memsz;
 
@@ -244,7 +251,7 @@ cs_status cs_image_of_core(struct cs_core *core, const struct cs_image_options *
 
 	if (!image)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the image");
-	for (size_t i = 0; !st && i < core->notes.count; i++)
+	for (size_t i = 0; !st && i < core->notes.count && !stops(image); i++)
 		st = read_note(image, core, &core->notes.items[i], err);
 	if (!st)
 		st = add_rest(image, core, err);
@@ -253,6 +260,7 @@ cs_status cs_image_of_core(struct cs_core *core, const struct cs_image_options *
 	if (!st && !image->pid && image->threads.count)
 		image->pid = image->threads.items[0].tid;
 	count_mapped(image, &core->mem);
+	st = cs_pulse_result(image->options.pulse, st, err);
 	if (!st)
 		*out = cs_steal(image);
 	return st;

@@ -64,7 +64,7 @@ cs_status cs_image_loader_names(struct cs_image *image, struct cs_loader_names *
 
 	if (!debug || !cs_mem_u64(image->mem, debug + R_MAP, &map))
 		return CS_OK;
-	for (int i = 0; map && i < OBJECTS_MAX; i++) {
+	for (int i = 0; map && i < OBJECTS_MAX && !cs_pulse_stops(image->options.pulse); i++) {
 		const unsigned char *at = cs_mem_view(image->mem, map, MAP_LEN);
 		struct cs_loader_name name;
 

@@ -331,9 +331,10 @@ static cs_status make_module(struct candidate *c, struct cs_module *module, stru
 
 	if (st)
 		return st;
-	if (module->elf)
+	if (module->elf) {
+		cs_elf_listen(module->elf, c->image->options.pulse);
 		header_of_file(module->elf, &h);
-	else if (!h.count && !has_code(c))
+	} else if (!h.count && !has_code(c))
 		return CS_NOTFOUND; /* a data file */
 	settle_module(c, &h, module);
 	return CS_OK;
@@ -376,6 +377,9 @@ static cs_status find_all(struct cs_image *image, const struct cs_loader_names *
 		if (m->range.start < done || m->kind == CS_MAPPING_KERNEL || m->file_off ||
 		    (image->has_paths && !m->path))
 			continue;
+
+		if (cs_pulse_look(image->options.pulse))
+			return cs_pulse_fail(err);
 
 		cs_status st = make_module(&c, &module, err);
 

@@ -209,6 +209,68 @@ uint64_t cs_mem_present(struct cs_mem *mem, cs_addr addr, uint64_t len)
 	return n;
 }
 
+/* The run of pages from off on that are resident, or are not; at most `len` bytes. */
+static uint64_t resident_run(const struct cs_mem_seg *seg, uint64_t off, uint64_t len, bool is)
+{
+	uint64_t page = off >> PAGE_BITS, last = (off + len - 1) >> PAGE_BITS, end;
+
+	while (page <= last) {
+		uint64_t bits = seg->resident[page / 64] >> page % 64;
+
+		bits = is ? ~bits : bits;
+		if (bits && page + (unsigned)__builtin_ctzll(bits) < (page | 63) + 1) {
+			page += (unsigned)__builtin_ctzll(bits);
+			break;
+		}
+		page = (page | 63) + 1;
+	}
+	end = page << PAGE_BITS;
+	if (end <= off)
+		return 0;
+	return end - off < len ? end - off : len;
+}
+
+const unsigned char *cs_mem_next(struct cs_mem *mem, struct cs_range range, cs_addr *at,
+				 cs_addr *addr, uint64_t *len)
+{
+	struct cs_mem_seg *seg = cs_mem_find_next(mem, *at);
+	cs_addr end = cs_range_end(range);
+
+	while (seg && seg < mem->segs.items + mem->segs.count && seg->start < end && *at < end) {
+		cs_addr from = seg->start > *at ? seg->start : *at;
+		cs_addr seg_end = seg->start + seg->len, stop = seg_end < end ? seg_end : end;
+		uint64_t part = stop - from;
+
+		*at = from;
+		if (!seg->is_target || !part) {
+			*at = seg_end;
+			seg++;
+			continue;
+		}
+		if (seg->resident) {
+			uint64_t skip = resident_run(seg, from - seg->start, part, false);
+
+			*at = from += skip;
+			if (skip == part) {
+				seg += from == seg_end;
+				continue;
+			}
+			part = resident_run(seg, from - seg->start, part - skip, true);
+		}
+		part = part < CS_MEM_PIECE ? part : CS_MEM_PIECE;
+
+		const unsigned char *p = cs_mem_view(mem, from, part);
+
+		*at = from + part;
+		if (!p)
+			continue; /* a process that let go of it */
+		*addr = from;
+		*len = part;
+		return p;
+	}
+	return NULL;
+}
+
 const char *cs_mem_text(struct cs_mem *mem, cs_addr addr, size_t max, size_t *len)
 {
 	struct cs_mem_seg *seg = cs_mem_find(mem, addr);

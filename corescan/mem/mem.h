@@ -111,6 +111,13 @@ uint64_t cs_mem_run(struct cs_mem *mem, cs_addr addr);
  * resident in the process. Pages laid under from files do not count. */
 uint64_t cs_mem_present(struct cs_mem *mem, cs_addr addr, uint64_t len);
 
+/* The next bytes of the target's own in range, at most CS_MEM_PIECE of them, for
+ * those who look at all of it: *at begins as range.start and moves on. NULL: no
+ * more. *addr and *len say which they are. */
+enum { CS_MEM_PIECE = 256 << 10 };
+const unsigned char *cs_mem_next(struct cs_mem *mem, struct cs_range range, cs_addr *at,
+				 cs_addr *addr, uint64_t *len);
+
 /* A NUL-terminated string of at most max bytes, borrowed; *len without the
  * NUL. NULL when absent or longer. */
 const char *cs_mem_text(struct cs_mem *mem, cs_addr addr, size_t max, size_t *len);

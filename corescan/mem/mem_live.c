@@ -105,8 +105,11 @@ static cs_status make_source(struct cs_live *live, struct cs_pulse *pulse, struc
 }
 
 /* Is there anything in this VMA that is memory and may be read? */
-static bool is_wanted(const struct cs_live_vma *vma)
+static bool is_wanted(const struct cs_live *live, const struct cs_live_vma *vma)
 {
+	/* described, and not to be read: a page a core left out, a reservation */
+	if (live->proc_fd < 0 && !vma->prot)
+		return false;
 	if (!vma->range.len || cs_proc_is_device(vma) || vma->range.start % CS_PAGE_LEN ||
 	    vma->range.len % CS_PAGE_LEN)
 		return false;
@@ -129,8 +132,6 @@ static cs_status note_pages(struct cs_live *live, const struct cs_live_vma *vma,
 
 	if (live->proc_fd >= 0)
 		return cs_live_pages_scan(live->proc_fd, vma, pages, err);
-	if (!vma->prot)
-		return CS_OK;
 	if (live->page_map)
 		return cs_live_pages_scan_map(live->page_map, vma, pages, err);
 	/* whoever described the process knows no page tables */
@@ -168,12 +169,13 @@ static cs_status add_run(struct cs_live *live, size_t first, size_t last, struct
 }
 
 /* May b continue a's segment? Reservations stay alone: they may turn out empty. */
-static bool joins(const struct cs_live_vma *a, const struct cs_live_vma *b)
+static bool joins(const struct cs_live *live, const struct cs_live_vma *a,
+		  const struct cs_live_vma *b)
 {
 	bool alone = (!a->prot && cs_live_vma_is_anonymous(a)) ||
 		     (!b->prot && cs_live_vma_is_anonymous(b));
 
-	return cs_range_end(a->range) == b->range.start && is_wanted(b) && !alone;
+	return cs_range_end(a->range) == b->range.start && is_wanted(live, b) && !alone;
 }
 
 cs_status cs_live_build(struct cs_live *live, struct cs_error *err)
@@ -185,9 +187,9 @@ cs_status cs_live_build(struct cs_live *live, struct cs_error *err)
 		live->mem.mapped += v[i].range.len;
 	for (size_t i = 0, next; !st && i < live->vmas.count; i = next) {
 		next = i + 1;
-		if (!is_wanted(&v[i]))
+		if (!is_wanted(live, &v[i]))
 			continue;
-		while (next < live->vmas.count && joins(&v[next - 1], &v[next]))
+		while (next < live->vmas.count && joins(live, &v[next - 1], &v[next]))
 			next++;
 		st = add_run(live, i, next, err);
 	}

@@ -1,9 +1,11 @@
 #include "mem/mem_mirror.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { WINDOW_PAGES = 64 };
+enum { WINDOW_PAGES = 64, LARGE = 128 << 20 };
 
 static bool any_set(const uint64_t *bits, uint64_t from, uint64_t to)
 {
@@ -28,6 +30,7 @@ static void read_window(struct cs_mirror *m, uint64_t word)
 
 		got &= want;
 		m->pages.need[word] &= ~got;
+		m->fetched += (uint64_t)__builtin_popcountll(got) * CS_PAGE_LEN;
 		want &= ~got;
 		if (got || (m->source->pulse && m->source->pulse->stopped))
 			continue;
@@ -77,11 +80,45 @@ cs_status cs_mirror_create(struct cs_mirror_source *source, struct cs_range rang
 	return CS_OK;
 }
 
+static void *unmap(void *arg)
+{
+	struct cs_range *r = arg;
+
+	madvise((void *)(uintptr_t)r->start, (size_t)r->len, MADV_DONTNEED);
+	munmap((void *)(uintptr_t)r->start, (size_t)r->len);
+	free(r);
+	return NULL;
+}
+
+/* Giving gigabytes back takes the kernel a tenth of a second each: nobody who
+ * pressed Ctrl-C should wait for it. False: it has to be done at once. */
+static bool unmap_aside(const struct cs_mirror *m)
+{
+	struct cs_range *r = malloc(sizeof(*r));
+	sigset_t all, old;
+	pthread_t thread;
+	bool done;
+
+	if (!r)
+		return false;
+	*r = (struct cs_range){ (uintptr_t)m->data, m->range.len };
+	/* the host program's signals are for its own threads */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	done = !pthread_create(&thread, NULL, unmap, r);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (done)
+		pthread_detach(thread);
+	else
+		free(r);
+	return done;
+}
+
 void cs_mirror_destroy(struct cs_mirror *m)
 {
 	if (!m)
 		return;
-	if (m->data)
+	if (m->data && (m->fetched < LARGE || !unmap_aside(m)))
 		munmap(m->data, (size_t)m->range.len);
 	free(m->pages.resident);
 	free(m->pages.need);

@@ -33,6 +33,7 @@ struct cs_mirror {
 	unsigned char *data; /* range.len bytes of ours; NULL until mapped */
 	struct cs_live_pages pages;
 	uint64_t *bad; /* asked for, and refused */
+	uint64_t fetched; /* bytes */
 };
 
 /* A mirror of whole pages, none of them needed yet: set pages.need and

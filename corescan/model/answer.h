@@ -1,4 +1,4 @@
-/* answer.h - everything known about one address, row by row, for --object.
+/* answer.h - what is known about one address, row by row, for --object and --chunks.
  *
  * Made by the scan, which may read memory; written by the report, which may not.
  */
@@ -6,6 +6,7 @@
 #define CS_ANSWER_H
 #include "base/arena.h"
 #include "base/vec.h"
+#include "model/blocks.h"
 
 #include <stdint.h>
 
@@ -15,8 +16,20 @@ struct cs_answer_row {
 	uint64_t number;
 	bool is_address;
 };
+
+struct cs_chunk_row {
+	cs_addr addr;	  /* what malloc returned; of what it gave nobody the start */
+	uint64_t size;	  /* with the header; of an mmapped chunk to the end of its mapping */
+	const char *type; /* NULL: not known; borrowed from the model */
+	enum cs_block_state state;
+};
+
 struct cs_answer {
 	CS_VEC(struct cs_answer_row) rows;
+	/* --chunks: blocks one behind the other, and how many there are before them
+	 * (from the one asked for on) and behind them */
+	CS_VEC(struct cs_chunk_row) chunks;
+	uint64_t chunks_before, chunks_behind;
 	struct cs_arena strings;
 };
 #endif

@@ -132,8 +132,7 @@ uint64_t cs_span_next(const struct cs_span *span, uint64_t granule)
 	return end;
 }
 
-/* The start at or before granule. The first granule is always a start. */
-static uint64_t span_prev(const struct cs_span *span, uint64_t granule)
+uint64_t cs_span_start(const struct cs_span *span, uint64_t granule)
 {
 	uint64_t at = granule / 16;
 	uint64_t word = cs_le64(span->tiles + at * 8) << (15 - granule % 16) * 4;
@@ -181,9 +180,10 @@ static bool is_chunk_state(unsigned state)
 	       state == CS_BLOCK_FASTBIN;
 }
 
-static void fill_block(struct cs_blocks *blocks, const struct cs_span *span, uint64_t granule,
+void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
 		       struct cs_block *out)
 {
+	const struct cs_span *span = &blocks->spans.items[span_nr];
 	unsigned state = cs_tile_get(span->tiles, granule);
 
 	out->addr = span->start + granule * GRANULE;
@@ -194,7 +194,7 @@ static void fill_block(struct cs_blocks *blocks, const struct cs_span *span, uin
 	}
 	out->state = state;
 	out->allocator = span->allocator;
-	out->span = (uint32_t)(span - blocks->spans.items);
+	out->span = span_nr;
 	out->granule = granule;
 }
 
@@ -215,15 +215,17 @@ static struct cs_big_block *big_holding(struct cs_blocks *blocks, cs_addr addr)
 	return &blocks->big.items[lo - 1];
 }
 
-static void fill_big(struct cs_blocks *blocks, const struct cs_big_block *big, struct cs_block *out)
+void cs_blocks_big(struct cs_blocks *blocks, size_t nr, struct cs_block *out)
 {
+	const struct cs_big_block *big = &blocks->big.items[nr];
+
 	*out = (struct cs_block){
 		.addr = big->user,
 		.len = big->usable,
 		.state = big->state,
 		.allocator = big->allocator,
 		.span = CS_BIG_BLOCK,
-		.granule = (uint64_t)(big - blocks->big.items),
+		.granule = nr,
 	};
 }
 
@@ -244,7 +246,7 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out)
 		if (state == CS_BLOCK_INSIDE ||
 		    (span->allocator == CS_ALLOC_GLIBC && !is_chunk_state(state)))
 			return false;
-		fill_block(blocks, span, granule, out);
+		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items), granule, out);
 		return true;
 	}
 
@@ -252,7 +254,7 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out)
 
 	if (!big || big->user != addr)
 		return false;
-	fill_big(blocks, big, out);
+	cs_blocks_big(blocks, (size_t)(big - blocks->big.items), out);
 	return true;
 }
 
@@ -261,7 +263,8 @@ bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *
 	struct cs_span *span = cs_blocks_span(blocks, addr);
 
 	if (span) {
-		fill_block(blocks, span, span_prev(span, (addr - span->start) / GRANULE), out);
+		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items),
+				  cs_span_start(span, (addr - span->start) / GRANULE), out);
 		return true;
 	}
 
@@ -269,7 +272,7 @@ bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *
 
 	if (!big)
 		return false;
-	fill_big(blocks, big, out);
+	cs_blocks_big(blocks, (size_t)(big - blocks->big.items), out);
 	return true;
 }
 

@@ -144,7 +144,8 @@ cs_status cs_model_type(struct cs_model *model, const char *name, enum cs_type_k
 typedef uint64_t (*cs_present_fn)(void *ctx, cs_addr addr, uint64_t len);
 
 /* Turn regions and blocks into the ledger and the size table. Everything
- * present that no region covers becomes `anonymous`. Call once, at the end. */
+ * present that no region covers becomes `anonymous`. Call once, at the end.
+ * CS_NOMEM, CS_STOPPED: the ledger is unfinished. */
 cs_status cs_model_settle(struct cs_model *model, cs_present_fn present, void *ctx,
 			  struct cs_error *err);
 

@@ -7,13 +7,14 @@
  */
 #include "model/model.h"
 
-enum { GRANULE = 16, SIZE_WORD = 8, SMALL_SIZES = 4096 };
+enum { GRANULE = 16, SIZE_WORD = 8, SMALL_SIZES = 4096, LOOK_EVERY = 1 << 16 /* granules */ };
 
 struct settle {
 	struct cs_model *model;
 	cs_present_fn present;
 	void *ctx;
 	uint64_t covered; /* present bytes given to a category so far */
+	uint64_t done, total; /* bytes of spans */
 	uint64_t small_count[CS_ALLOCATORS][SMALL_SIZES]; /* used blocks by size / 16 */
 	struct cs_map large[CS_ALLOCATORS];		  /* size / 16 -> index in sizes */
 };
@@ -82,14 +83,20 @@ static bool add_tile(struct settle *s, const struct cs_span *span, struct span_s
 	return count_large(s, span->allocator, granules * GRANULE);
 }
 
-/* Sixteen granules a step: most words hold a few starts. */
-static bool sum_present(struct settle *s, const struct cs_span *span, struct span_sums *sums)
-{
-	const uint64_t end = span->len / GRANULE;
-	uint64_t start = 0;
-	unsigned state = cs_tile_get(span->tiles, 0);
+/* The tile that is open. */
+struct open_tile {
+	uint64_t start;
+	unsigned state;
+};
 
-	for (uint64_t at = 0; at < end; at += 16) {
+/* From granule `at` to `end`. Sixteen granules a step: most words hold a few starts. */
+static bool sum_words(struct settle *s, const struct cs_span *span, uint64_t at, uint64_t end,
+		      struct open_tile *open, struct span_sums *sums)
+{
+	uint64_t start = open->start;
+	unsigned state = open->state;
+
+	for (; at < end; at += 16) {
 		uint64_t word = cs_le64(span->tiles + at / 2);
 
 		if (!at)
@@ -105,7 +112,23 @@ static bool sum_present(struct settle *s, const struct cs_span *span, struct spa
 			word &= ~(15ull << bit);
 		}
 	}
-	return add_tile(s, span, sums, state, end - start);
+	*open = (struct open_tile){ start, state };
+	return true;
+}
+
+static bool sum_present(struct settle *s, const struct cs_span *span, struct span_sums *sums)
+{
+	const uint64_t end = span->len / GRANULE;
+	struct open_tile open = { 0, cs_tile_get(span->tiles, 0) };
+
+	for (uint64_t at = 0; at < end; at += LOOK_EVERY) {
+		uint64_t stop = LOOK_EVERY < end - at ? at + LOOK_EVERY : end;
+
+		cs_pulse_at(s->model->pulse, s->done + at * GRANULE, s->total);
+		if (cs_pulse_look(s->model->pulse) || !sum_words(s, span, at, stop, &open, sums))
+			return false;
+	}
+	return add_tile(s, span, sums, open.state, end - open.start);
 }
 
 /* The same where pages are missing: each tile is asked for. */
@@ -117,7 +140,8 @@ static bool sum_partial(struct settle *s, const struct cs_span *span, struct spa
 		unsigned state = cs_tile_get(span->tiles, g);
 
 		next = cs_span_next(span, g);
-		if (!add_tile(s, span, sums, state, next - g))
+		cs_pulse_at(s->model->pulse, s->done + g * GRANULE, s->total);
+		if (cs_pulse_stops(s->model->pulse) || !add_tile(s, span, sums, state, next - g))
 			return false;
 		/* what the tile is short of does not count */
 		sums->bytes[state] -= (next - g) * GRANULE -
@@ -148,6 +172,7 @@ static bool settle_span(struct settle *s, struct cs_span *span)
 		give(s, c, bytes);
 		s->model->ledger[c].blocks += sums.count[state];
 	}
+	s->done += span->len;
 	return true;
 }
 
@@ -161,6 +186,8 @@ static bool settle_big(struct settle *s, const struct cs_big_block *big)
 	give(s, c, user);
 	s->model->ledger[c].blocks++;
 	give(s, CS_MALLOC_OVERHEAD, all - user);
+	if (cs_pulse_stops(s->model->pulse))
+		return false;
 	return !is_used(big->state) || count_large(s, big->allocator, big->len);
 }
 
@@ -278,6 +305,7 @@ static bool settle_regions(struct settle *s)
 		pos = end > pos ? end : pos;
 		while (open.at.count && cs_range_end(open.at.items[0].range) <= pos)
 			heap_pop(&open);
+		ok = !cs_pulse_stops(s->model->pulse);
 	}
 	cs_vec_free(&open.at);
 	free(all);
@@ -320,6 +348,8 @@ cs_status cs_model_settle(struct cs_model *model, cs_present_fn present, void *c
 	if (ok)
 		*s = (struct settle){ .model = model, .present = present, .ctx = ctx };
 	for (size_t i = 0; ok && i < model->blocks.spans.count; i++)
+		s->total += model->blocks.spans.items[i].len;
+	for (size_t i = 0; ok && i < model->blocks.spans.count; i++)
 		ok = settle_span(s, &model->blocks.spans.items[i]);
 	for (size_t i = 0; ok && i < model->blocks.big.count; i++)
 		ok = settle_big(s, &model->blocks.big.items[i]);
@@ -329,5 +359,7 @@ cs_status cs_model_settle(struct cs_model *model, cs_present_fn present, void *c
 	for (unsigned a = 0; s && a < CS_ALLOCATORS; a++)
 		cs_map_deinit(&s->large[a]);
 	free(s);
-	return ok ? CS_OK : cs_fail(err, CS_NOMEM, 0, "no memory to settle the ledger");
+	if (!ok && !(model->pulse && model->pulse->stopped))
+		return cs_fail(err, CS_NOMEM, 0, "no memory to settle the ledger");
+	return cs_pulse_result(model->pulse, CS_OK, err);
 }

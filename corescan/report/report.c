@@ -86,22 +86,21 @@ cs_status cs_report_set_look(struct cs_report_options *options, const char *name
 	return st;
 }
 
-/* Does a view have such a column? By name, or with the flag when name is NULL. */
-static bool has_column(const struct cs_view *view, const char *name, unsigned flag)
+bool cs_view_picks_by(const struct cs_view *view, const char *name, unsigned flag)
 {
 	for (const struct cs_column *c = view->columns; c->name; c++)
 		if (name ? !strcmp(c->name, name) : (c->flags & flag) != 0)
-			return true;
+			return view->needs != CS_NEEDS_CHUNKS;
 	return false;
 }
 
 static bool any_has(const struct cs_ask *asks, size_t count, const char *name, unsigned flag)
 {
 	if (!count)
-		return has_column(cs_view_find("summary"), name, flag) ||
-		       has_column(cs_view_find("by-type"), name, flag);
+		return cs_view_picks_by(cs_view_find("summary"), name, flag) ||
+		       cs_view_picks_by(cs_view_find("by-type"), name, flag);
 	for (size_t i = 0; i < count; i++)
-		if (has_column(asks[i].view, name, flag))
+		if (cs_view_picks_by(asks[i].view, name, flag))
 			return true;
 	return false;
 }
@@ -118,6 +117,9 @@ static cs_status bad_sort(const struct cs_report_options *options, const struct 
 	const struct cs_view *view = count ? asks[0].view : cs_view_find("by-type");
 	char columns[160] = "";
 
+	if (view->needs == CS_NEEDS_CHUNKS)
+		return cs_fail(err, CS_USAGE, 0, "%s%s is in the order of addresses",
+			       lead_in(options), view->name);
 	for (const struct cs_column *c = view->columns; c->name; c++) {
 		size_t used = strlen(columns);
 
@@ -177,22 +179,45 @@ static cs_addr last_address(const struct cs_table *t)
 	return 0;
 }
 
+uint64_t cs_report_top(const struct cs_report_options *options, const struct cs_view *view)
+{
+	if (options->has_top)
+		return options->top;
+	return options->format == CS_FORMAT_TEXT ? view->text_top : view->data_top;
+}
+
+/* The answer holds the rows of one page: all are shown, and it knows of the others. */
+static cs_status select_page(struct cs_table *table, const struct cs_answer *answer,
+			     struct cs_error *err)
+{
+	const struct cs_select all = { 0 };
+	cs_status st = cs_table_select(table, &all, err);
+
+	if (st || !answer)
+		return st;
+	table->before_rows = answer->chunks_before;
+	table->more_rows = answer->chunks_behind;
+	table->total_rows += answer->chunks_before + answer->chunks_behind;
+	return CS_OK;
+}
+
 cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,
 			  const struct cs_report_options *options, struct cs_table *out,
 			  struct cs_error *err)
 {
 	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values };
 	struct cs_select wish = { .sort = options->sort, .min = options->min,
-				  .type = options->type, .top = options->top,
-				  .skip = options->skip, .only = options->only };
+				  .type = options->type, .skip = options->skip,
+				  .top = cs_report_top(options, ask->view),
+				  .only = options->only };
 
-	if (!options->has_top)
-		wish.top = options->format == CS_FORMAT_TEXT ? ask->view->text_top : 0;
 	cs_table_init(out, ask->view->columns);
 
 	cs_status st = ask->view->build(&source, out, err);
 
-	if (!st)
+	if (!st && ask->view->needs == CS_NEEDS_CHUNKS)
+		st = select_page(out, ask->answer, err);
+	else if (!st)
 		st = cs_table_select(out, &wish, err);
 	if (st)
 		cs_table_deinit(out);
@@ -200,7 +225,7 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 		*options->seen = (struct cs_seen){
 			.shown = out->order.count,
 			.more = out->more_rows,
-			.last_address = !strcmp(ask->view->name, "object") ?
+			.last_address = ask->view->needs == CS_NEEDS_OBJECT ?
 						address_of_object(out) : last_address(out),
 		};
 	return st;

@@ -12,8 +12,8 @@ enum cs_format { CS_FORMAT_TEXT, CS_FORMAT_JSON, CS_FORMAT_CSV };
 
 struct cs_ask {
 	const struct cs_view *view;
-	const struct cs_answer *answer; /* --object: NULL when addr is not in memory */
-	cs_addr addr;			/* --object */
+	const struct cs_answer *answer; /* what view->needs; NULL: nothing is at addr */
+	cs_addr addr;			/* of a view with an argument */
 };
 
 /* What the table of a document was, for whoever asked for it. */
@@ -26,7 +26,7 @@ struct cs_seen {
 struct cs_report_options {
 	enum cs_format format;
 	bool has_top;
-	uint64_t top; /* 0: all. Without has_top: text 20, JSON and CSV all */
+	uint64_t top; /* 0: all. Without has_top: as the view says */
 	uint64_t min;
 	const char *sort, *type;
 	bool no_values;
@@ -53,6 +53,10 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 cs_status cs_report_set_look(struct cs_report_options *options, const char *name,
 			     const char *value, struct cs_error *err);
 
+/* Can its rows be sorted or picked by such a column? By name, or with a flag of
+ * enum cs_column_flag when name is NULL. The view must be built. */
+bool cs_view_picks_by(const struct cs_view *view, const char *name, unsigned flag);
+
 /* Could these questions be answered with these options? CS_USAGE: a view that
  * is not built yet, a --sort or --type no view has a column for, several
  * tables for CSV. Before a scan, so that a typing error does not cost one.
@@ -65,6 +69,9 @@ cs_status cs_report_check(const struct cs_report_options *options, const struct 
 cs_status cs_report_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
 			  size_t count, const struct cs_report_options *options,
 			  struct cs_error *err);
+
+/* How many rows the view shows at most with these options; 0: all. */
+uint64_t cs_report_top(const struct cs_report_options *options, const struct cs_view *view);
 
 /* A view's table, built and selected as the options ask for; for the writers. */
 cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,

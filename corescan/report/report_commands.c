@@ -16,7 +16,7 @@ enum { TOP_USUAL = 10 };
 /* These, then a command for each view, then the rest. */
 static const struct cs_command commands[] = {
 	PREFIX("pyheap", "CPython's memory: objects, their types, who holds them"),
-	{ COMMAND_OF("pyheap top", "by-type", "N", 0, "the Python types that hold the most bytes",
+	{ COMMAND_OF("pyheap top", "by-type", "N", 0, "the biggest Python types",
 		     CS_WORD_TOP), .top = TOP_USUAL, PYTHON, .next = "pyheap types" },
 	{ COMMAND_OF("pyheap types", "by-type", "GLOB", 0, "objects and bytes per Python type",
 		     CS_WORD_TYPE), PYTHON, .next = "pyheap find" },
@@ -42,9 +42,9 @@ static const struct cs_command heap_commands[] = {
 	{ COMMAND("corescan heap arenas", "arenas", "the heaps: used, free, overhead"),
 	  .next = "corescan heap bins" },
 	{ COMMAND_OF("corescan heap chunks", "chunks", "ADDR", 0,
-		     "the blocks of malloc from an address on", CS_WORD_VIEW),
+		     "malloc's blocks from an address on", CS_WORD_VIEW),
 	  .next = "corescan heap whatis" },
-	{ COMMAND("corescan heap bins", "bins", "free memory of malloc by where it waits"),
+	{ COMMAND("corescan heap bins", "bins", "free memory by where it waits"),
 	  .next = "corescan heap chunks" },
 	{ COMMAND_OF("corescan heap whatis", "object", "ADDR", 1,
 		     "what an address belongs to", CS_WORD_VIEW), .next = "corescan heap chunks" },
@@ -155,22 +155,14 @@ static cs_status read_word(struct reader *r, const char *typed, struct cs_error 
 	return CS_OK;
 }
 
-static bool has_column(const struct cs_view *view, const char *name, unsigned flag)
-{
-	for (const struct cs_column *c = view->columns; c->name; c++)
-		if (name ? !strcmp(c->name, name) : (c->flags & flag) != 0)
-			return true;
-	return false;
-}
-
 /* What was set for good and means nothing here is no mistake. */
 static void drop_foreign(const struct cs_view *view, struct cs_report_options *options)
 {
-	if (options->sort && !has_column(view, options->sort, 0))
+	if (options->sort && !cs_view_picks_by(view, options->sort, 0))
 		options->sort = NULL;
-	if (!has_column(view, NULL, CS_COL_TYPE))
+	if (!cs_view_picks_by(view, NULL, CS_COL_TYPE))
 		options->type = NULL;
-	if (!has_column(view, NULL, CS_COL_WEIGHT))
+	if (!cs_view_picks_by(view, NULL, CS_COL_WEIGHT))
 		options->min = 0;
 }
 

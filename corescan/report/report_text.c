@@ -334,6 +334,14 @@ static cs_status write_anomalies(struct page *p, struct cs_error *err)
 	return CS_OK;
 }
 
+static void write_absent(const struct page *p, cs_addr addr)
+{
+	struct cs_arena words = { 0 };
+
+	note(p, cs_arena_printf(&words, CS_ADDR " is in no heap of malloc.", addr));
+	cs_arena_deinit(&words);
+}
+
 static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = ask->view->title };
@@ -345,6 +353,8 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	cs_table_deinit(&t);
+	if (ask->view->needs == CS_NEEDS_CHUNKS && !ask->answer)
+		write_absent(p, ask->addr);
 	if (!strcmp(ask->view->name, "summary"))
 		write_missing(p);
 	if (!strcmp(ask->view->name, "doctor"))

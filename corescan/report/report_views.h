@@ -13,9 +13,18 @@
 
 struct cs_view_source {
 	const struct cs_model *model;
-	const struct cs_answer *answer; /* --object: NULL when addr is not in memory */
-	cs_addr addr;			/* --object */
+	const struct cs_answer *answer; /* NULL when nothing is at addr, or none is needed */
+	cs_addr addr;
 	bool no_values;			/* leave out text of the target's objects */
+};
+
+/* What must be looked up before the view can be built: the report may not read memory. */
+enum cs_view_needs {
+	CS_NEEDS_MODEL, /* nothing */
+	CS_NEEDS_OBJECT,
+	/* The rows wanted and no others, in the order of their addresses: such a
+	 * table is not sorted nor filtered. */
+	CS_NEEDS_CHUNKS
 };
 
 struct cs_view {
@@ -29,6 +38,8 @@ struct cs_view {
 	cs_status (*build)(const struct cs_view_source *source, struct cs_table *table,
 			   struct cs_error *err);
 	unsigned text_top;	/* rows in text when nobody said --top; 0: all */
+	unsigned data_top;	/* the same in JSON and CSV */
+	enum cs_view_needs needs;
 	const char *next, *next_why; /* the option to go on with; NULL: none */
 	struct cs_command command;   /* of a debugger: "corescan by-type" */
 };
@@ -42,7 +53,15 @@ const struct cs_view *cs_view_find(const char *name);
 /* Not a view of its own: what the anomalies look like under --doctor. */
 extern const struct cs_view cs_view_anomalies;
 
-/* "python", "c++", "c", "raw"; "glibc", "pymalloc". */
+/* "python", "c++", "c", "raw"; "glibc", "pymalloc"; "used", "bin", of malloc's blocks. */
 const char *cs_kind_name(enum cs_type_kind kind);
 const char *cs_allocator_name(enum cs_allocator allocator);
+const char *cs_chunk_state_name(enum cs_block_state state);
+
+/* The views of malloc's blocks; in report_bins.c. */
+extern const struct cs_column cs_bin_columns[], cs_chunk_columns[];
+cs_status cs_build_bins(const struct cs_view_source *source, struct cs_table *table,
+			struct cs_error *err);
+cs_status cs_build_chunks(const struct cs_view_source *source, struct cs_table *table,
+			  struct cs_error *err);
 #endif

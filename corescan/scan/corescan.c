@@ -234,7 +234,7 @@ void cs_handle_enter(struct corescan *cs)
 {
 	cs->guarded = cs_guard_enter();
 	if (cs->scan)
-		cs_scan_listen(cs->scan);
+		cs_scan_listen(cs->scan, on_beat, cs);
 }
 
 cs_status cs_handle_leave(struct corescan *cs, cs_status st)
@@ -243,6 +243,8 @@ cs_status cs_handle_leave(struct corescan *cs, cs_status st)
 
 	if (!st && cs->scan)
 		st = cs_scan_stopped(cs->scan, &cs->err);
+	if (cs->scan)
+		cs_scan_listen(cs->scan, NULL, NULL);
 	if (!pages || st)
 		return st;
 	return cs_fail(&cs->err, CS_OS, 0,

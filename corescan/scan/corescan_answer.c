@@ -63,25 +63,25 @@ static cs_status set_up(struct corescan *cs, const char *format, struct cs_repor
 	return st;
 }
 
-/* Find the view and, for one about an address, what is known there. */
+/* Find the view and, for one about an address, what is known there. The argument may
+ * be missing where the caller knows that 0 means something. */
 static cs_status set_ask(struct corescan *cs, const char *view, const char *argument,
-			 struct cs_ask *ask, struct cs_answer *answer)
+			 const struct cs_report_options *options, struct cs_ask *ask,
+			 struct cs_answer *answer)
 {
 	cs_status st;
 
 	ask->view = built_view(view);
 	if (!ask->view)
 		return cs_fail(&cs->err, CS_USAGE, 0, "there is no view '%.40s'", view);
-	if (!ask->view->argument != !argument)
+	if (!ask->view->argument != !argument && !(options->command && !argument))
 		return cs_fail(&cs->err, CS_USAGE, 0, "the view '%s' takes %s", ask->view->name,
 			       argument ? "no argument" : "an address");
 	if (!strcmp(view, "doctor"))
 		cs_scan_prove(cs->scan);
-	if (!argument)
-		return CS_OK;
-	if (!cs_number_parse_address(argument, &ask->addr))
+	if (argument && !cs_number_parse_address(argument, &ask->addr))
 		return cs_fail(&cs->err, CS_USAGE, 0, "'%.40s' is not an address", argument);
-	st = cs_scan_object(cs->scan, ask->addr, answer, &cs->err);
+	st = cs_scan_answer(cs->scan, ask, options, answer, &cs->err);
 	if (st == CS_OK)
 		ask->answer = answer;
 	return st == CS_NOTFOUND ? CS_OK : st;
@@ -115,7 +115,7 @@ static int answer_view(struct corescan *cs, const char *view, const char *argume
 {
 	struct cs_answer answer = { 0 };
 	struct cs_ask ask = { 0 };
-	cs_status st = view ? set_ask(cs, view, argument, &ask, &answer) : CS_OK;
+	cs_status st = view ? set_ask(cs, view, argument, options, &ask, &answer) : CS_OK;
 
 	if (!st)
 		st = render(cs, &ask, view ? 1 : 0, options, text);

@@ -132,7 +132,12 @@ cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *o
 	struct pen pen = { out };
 	struct cs_block block;
 	bool in_heap = cs_blocks_holding(&scan->model.blocks, addr, &block);
+	cs_status st;
 
+	scan->pulse.stopped = false; /* another work */
+	st = cs_pulse_step(&scan->pulse, "owner", 0, 1000, err);
+	if (st)
+		return st;
 	if (!in_heap && !m && !cs_mem_view(scan->image->mem, addr, 1))
 		return cs_fail(err, CS_NOTFOUND, addr, CS_ADDR " is not in the target's memory", addr);
 	say_number(&pen, "address", addr, true);
@@ -142,11 +147,12 @@ cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *o
 		say_static_object(&pen, scan, addr);
 	if (m)
 		say_mapping(&pen, scan, m);
-	return CS_OK;
+	return cs_pulse_result(&scan->pulse, CS_OK, err);
 }
 
 void cs_answer_deinit(struct cs_answer *answer)
 {
 	cs_vec_free(&answer->rows);
+	cs_vec_free(&answer->chunks);
 	cs_arena_deinit(&answer->strings);
 }

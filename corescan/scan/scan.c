@@ -196,6 +196,8 @@ static void describe_target(struct cs_scan *scan)
 	if (scan->process && scan->process->name)
 		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
 					strlen(scan->process->name));
+	if (scan->process && scan->process->is_core)
+		t->path = t->name;
 	t->is_held = scan->process && !scan->process->is_core;
 	t->pid = scan->image->pid;
 	t->signal = scan->image->signal;
@@ -343,8 +345,7 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 		st = cs_model_check(&scan->model, err);
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
-	/* a read that was cut short looks like memory that is not there */
-	return !st && scan->pulse.stopped ? cs_pulse_fail(err) : st;
+	return st;
 }
 
 static cs_status scan_open(const char *target, const struct cs_scan_process *process,
@@ -359,7 +360,8 @@ static cs_status scan_open(const char *target, const struct cs_scan_process *pro
 	if (options)
 		scan->options = *options;
 	scan->pulse = (struct cs_pulse){ .beat = scan->options.progress,
-					 .ctx = scan->options.progress_ctx };
+					 .ctx = scan->options.progress_ctx,
+					 .every_ns = scan->options.progress_every_ns };
 	scan->model.pulse = &scan->pulse;
 	st = cs_pulse_step(&scan->pulse, "opening", 0, 100, err);
 	if (!st)
@@ -368,6 +370,9 @@ static cs_status scan_open(const char *target, const struct cs_scan_process *pro
 		st = compare(scan, err);
 	if (!st)
 		st = work(scan, err);
+	/* what a walk came to that was told to end says nothing */
+	st = cs_pulse_result(&scan->pulse, st, err);
+	scan->pulse.beat = NULL;
 	scan->process = NULL; /* the caller's, for this call */
 	if (st)
 		cs_scan_close(scan);
@@ -402,8 +407,11 @@ void cs_scan_close(struct cs_scan *scan)
 	free(scan);
 }
 
-void cs_scan_listen(struct cs_scan *scan)
+void cs_scan_listen(struct cs_scan *scan,
+		    bool (*progress)(void *ctx, const char *step, unsigned permille), void *ctx)
 {
+	scan->pulse.beat = progress;
+	scan->pulse.ctx = ctx;
 	scan->pulse.stopped = false;
 	scan->pulse.step = "looking up";
 }

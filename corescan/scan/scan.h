@@ -10,6 +10,8 @@
 #include "model/answer.h"
 #include "model/model.h"
 
+struct cs_ask;
+struct cs_report_options;
 struct cs_scan;
 
 struct cs_scan_options {
@@ -20,10 +22,12 @@ struct cs_scan_options {
 	bool allow_swap_in; /* live: read swapped pages back in */
 	bool thorough;	    /* --doctor: prove more than the views need */
 	bool no_values;	    /* never copy text of the target's objects into the model */
-	/* Called now and then with what is being done and how far it is (0..1000),
-	 * may be NULL. Returning false ends the scan with CS_STOPPED. */
+	/* Called now and then with what is being done and how far it is (0..1000, never
+	 * back), may be NULL. Returning false ends the scan with CS_STOPPED within a
+	 * twentieth of a second. Not called after cs_scan_open() has returned. */
 	bool (*progress)(void *ctx, const char *step, unsigned permille);
 	void *progress_ctx;
+	uint64_t progress_every_ns; /* between two calls in a step; 0: 20 ms */
 	/* A debugger's way to the same memory. What we read by ourselves is compared
 	 * with it, one page, before it is believed. May be NULL. */
 	cs_status (*read)(void *ctx, cs_addr addr, void *buf, size_t len);
@@ -46,7 +50,8 @@ struct cs_scan_process {
 
 /* Open the target, scan it whole, settle. A live process runs again before
  * this returns. CS_OS, CS_CORRUPT, CS_UNSUPPORTED: the target cannot be read
- * (exit 3). Partial results are CS_OK with anomalies in the model (exit 1). */
+ * (exit 3). CS_STOPPED: progress() ended it; never anything else then. Partial
+ * results are CS_OK with anomalies in the model (exit 1). *out is only set on CS_OK. */
 cs_status cs_scan_open(const char *target, const struct cs_scan_options *options,
 		       struct cs_scan **out, struct cs_error *err);
 
@@ -57,9 +62,11 @@ cs_status cs_scan_process(const struct cs_scan_process *process,
 			  struct cs_error *err);
 void cs_scan_close(struct cs_scan *scan);
 
-/* An interruption ended what was being asked, not the scan: before the next
- * question, listen again. After it, CS_STOPPED when it was cut short. */
-void cs_scan_listen(struct cs_scan *scan);
+/* For the questions that follow progress() is called as cs_scan_open() did; NULL:
+ * nobody listens. An interruption ends one question, not the scan: listen again
+ * before the next. After one, CS_STOPPED when it was cut short. */
+void cs_scan_listen(struct cs_scan *scan,
+		    bool (*progress)(void *ctx, const char *step, unsigned permille), void *ctx);
 cs_status cs_scan_stopped(const struct cs_scan *scan, struct cs_error *err);
 
 /* Borrowed, good until the scan is closed. */
@@ -71,8 +78,15 @@ struct cs_model *cs_scan_model(struct cs_scan *scan);
 void cs_scan_prove(struct cs_scan *scan);
 
 /* Everything known about the block or object at (or around) addr, for --object.
- * CS_NOTFOUND: addr is not in the target's memory at all. */
+ * CS_NOTFOUND: addr is not in the target's memory at all. CS_STOPPED: progress()
+ * ended it; *out holds a part, and the scan is as good as before. Looking for the
+ * owner of a block takes as long as looking at all objects. */
 cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
+			 struct cs_error *err);
+/* What the view asked for needs and the model does not have; *out stays empty where
+ * the model is enough. CS_NOTFOUND: nothing of that kind is at ask->addr. */
+cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
+			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err);
 void cs_answer_deinit(struct cs_answer *answer);
 #endif

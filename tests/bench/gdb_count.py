@@ -22,14 +22,14 @@ def is_head(addr):
     try:
         following = words(addr, 1)[0] & ~3
         return following and words(following + 8, 1)[0] & ~3 == addr
-    except gdb.error:
+    except (gdb.error, OverflowError):  # no address
         return False
 
 
 def find_lists():
     runtime = int(gdb.parse_and_eval("(unsigned long)&_PyRuntime"))
     for interpreter in words(runtime, 128):
-        if interpreter < 4096 or interpreter % 8:
+        if interpreter < 4096 or interpreter % 8 or interpreter >> 47:
             continue
         for at in range(interpreter, interpreter + 4096, 8):
             if all(is_head(at + 24 * i) for i in range(3)) and any(

@@ -46,16 +46,21 @@ static void ask(struct cs_scan *scan)
 
 static void report(struct cs_scan *scan)
 {
-	static const char *const names[] = { "summary", "by-type", "by-size", "arenas", "doctor" };
+	static const char *const names[] = { "summary", "by-type", "by-size", "arenas", "bins",
+					     "doctor", "chunks" };
 	struct cs_report_options options = { .format = CS_FORMAT_JSON };
-	struct cs_ask asks[5] = { { .view = NULL } };
+	struct cs_answer chunks = { .chunks_before = 0 };
+	struct cs_ask asks[7] = { { .view = NULL } };
 	struct cs_error err = { .text = "" };
 	FILE *out = fopen("/dev/null", "w");
 
 	must(out != NULL, "open", "/dev/null");
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < 7; i++)
 		asks[i].view = cs_view_find(names[i]);
-	must(cs_report_write(out, cs_scan_model(scan), asks, 5, &options, &err) == CS_OK, "report", err.text);
+	must(cs_scan_answer(scan, &asks[6], &options, &chunks, &err) == CS_OK, "chunks", err.text);
+	asks[6].answer = &chunks;
+	must(cs_report_write(out, cs_scan_model(scan), asks, 7, &options, &err) == CS_OK, "report", err.text);
+	cs_answer_deinit(&chunks);
 	fclose(out);
 }
 

@@ -38,11 +38,11 @@ static pid_t start_cat(int *to, int *from)
 	return pid;
 }
 
-TEST(every_view_renders_in_every_format)
+/* A handle that holds what a living cat was; skips where a process cannot be read. */
+static struct corescan *read_cat(void)
 {
-	static const char *const formats[] = { "text", "json", "csv" };
 	struct corescan *cs = corescan_new();
-	char name[32], *text, byte;
+	char name[32], byte;
 	int to, from;
 	pid_t pid = start_cat(&to, &from);
 
@@ -53,7 +53,28 @@ TEST(every_view_renders_in_every_format)
 
 	if (opened == CORESCAN_FAILED)
 		print_message("skip: %s\n", corescan_error(cs));
-	for (size_t v = 0; opened <= CORESCAN_PART && corescan_view_name(v); v++) {
+
+	/* and it runs on */
+	assert_int_equal(write(to, "y", 1), 1);
+	assert_int_equal(read(from, &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	close(to);
+	close(from);
+	waitpid(pid, NULL, 0);
+	if (opened == CORESCAN_FAILED) {
+		corescan_close(cs);
+		skip();
+	}
+	return cs;
+}
+
+TEST(every_view_renders_in_every_format)
+{
+	static const char *const formats[] = { "text", "json", "csv" };
+	struct corescan *cs = read_cat();
+	char *text;
+
+	for (size_t v = 0; corescan_view_name(v); v++) {
 		const char *view = corescan_view_name(v);
 		const char *argument = corescan_view_argument(view) ? "0x1000" : NULL;
 
@@ -67,16 +88,104 @@ TEST(every_view_renders_in_every_format)
 		}
 	}
 	corescan_close(cs);
+}
 
-	/* and it runs on */
-	assert_int_equal(write(to, "y", 1), 1);
-	assert_int_equal(read(from, &byte, 1), 1);
-	assert_int_equal(byte, 'y');
-	close(to);
-	close(from);
-	waitpid(pid, NULL, 0);
-	if (opened == CORESCAN_FAILED)
-		skip();
+/* A command's answer with up to two words, NULL when it has none. */
+static char *command(struct corescan *cs, const char *name, const char *a, const char *b, uint64_t skip,
+		     uint64_t *shown, uint64_t *more)
+{
+	const char *words[] = { a, b };
+	size_t count = !a ? 0 : !b ? 1 : 2;
+	char *text;
+	int result = corescan_command(cs, name, count, words, skip, &text, shown, more);
+
+	assert_true(result <= CORESCAN_PART || !text);
+	return text;
+}
+
+TEST(every_command_answers_and_the_prefixes_do_not)
+{
+	struct corescan *cs = read_cat();
+	const struct corescan_command *c;
+	uint64_t shown, more;
+
+	assert_int_equal(corescan_set(cs, "header", "0"), CORESCAN_OK);
+	assert_int_equal(corescan_set(cs, "commands", "gdb"), CORESCAN_OK);
+	for (size_t i = 0; (c = corescan_command_at(i)); i++) {
+		char *text = command(cs, c->name, c->is_required ? "16" : NULL, NULL, 0, &shown, &more);
+
+		assert_true(!text == !c->view);
+		if (c->is_required)
+			assert_null(command(cs, c->name, NULL, NULL, 0, NULL, NULL));
+		corescan_free(text);
+	}
+	assert_null(command(cs, "corescan summary", "x", NULL, 0, &shown, &more));
+	assert_int_equal(shown + more, 0);
+	assert_non_null(strstr(corescan_error(cs), "corescan summary takes no argument"));
+	assert_null(command(cs, "no such", NULL, NULL, 0, NULL, NULL));
+	assert_null(strchr(corescan_missing(cs), '\n'));
+	corescan_close(cs);
+}
+
+/* CSV of the blocks, `top` a page, from the start or from where `from` says. */
+static char *blocks(struct corescan *cs, const char *from, const char *top, uint64_t skip,
+		    uint64_t *shown, uint64_t *more)
+{
+	const char *words[] = { "--format=csv", top, from };
+	char *text;
+
+	assert_in_range(corescan_command(cs, "corescan heap chunks", from ? 3 : 2, words, skip, &text,
+					 shown, more), CORESCAN_OK, CORESCAN_PART);
+	return text;
+}
+
+TEST(the_pages_of_blocks_are_all_blocks)
+{
+	static const char *const tops[] = { "--top=1", "--top=7", "--top=20" };
+	struct corescan *cs = read_cat();
+	uint64_t all, shown, more;
+	char *whole = blocks(cs, NULL, "--top=0", 0, &all, &more), from[32];
+
+	assert_true(all > 20);
+	assert_int_equal(more, 0);
+	for (size_t i = 0; i < 3; i++) {
+		char *at = strchr(whole, '\n') + 1;
+		uint64_t skip = 0;
+
+		for (more = 1; more; skip += shown) {
+			char *page = blocks(cs, NULL, tops[i], skip, &shown, &more);
+			char *rows = strchr(page, '\n') + 1;
+
+			assert_int_equal(skip + shown + more, all);
+			assert_memory_equal(at, rows, strlen(rows));
+			at += strlen(rows);
+			corescan_free(page);
+		}
+		assert_string_equal(at, "");
+	}
+
+	/* from any byte of a block on */
+	char *row = strchr(whole, '\n') + 1;
+
+	for (uint64_t i = 0; i < all; i++, row = strchr(row, '\n') + 1) {
+		uint64_t addr = strtoull(row, NULL, 16);
+		uint64_t size = strtoull(strchr(row, ',') + 1, NULL, 10);
+
+		for (unsigned last = 0; last < 2 && size > 17; last++) {
+			uint64_t byte = last ? size - 17 : 0;
+			char *page;
+
+			snprintf(from, sizeof(from), "%llu", (unsigned long long)(addr + byte));
+			page = blocks(cs, from, "--top=1", 0, &shown, &more);
+
+			assert_memory_equal(strchr(page, '\n') + 1, row, strcspn(row, "\n"));
+			assert_int_equal(shown + more, all - i);
+			assert_int_equal(corescan_last_address(cs), addr);
+			corescan_free(page);
+		}
+	}
+	corescan_free(whole);
+	corescan_close(cs);
 }
 
 TEST(wrong_calls_are_told_and_give_no_text)
@@ -96,6 +205,15 @@ TEST(wrong_calls_are_told_and_give_no_text)
 	assert_non_null(strstr(corescan_error(cs), "/no such file"));
 	assert_null(corescan_view_help("leaks"));
 	assert_int_equal(corescan_abi(), CORESCAN_ABI);
+	assert_int_equal(corescan_last_address(cs), 0);
+	assert_string_equal(corescan_missing(cs), "");
+	assert_null(command(cs, "corescan summary", NULL, NULL, 0, NULL, NULL));
+	assert_string_equal(corescan_error(cs), "no target is open");
+	assert_int_equal(corescan_set(cs, "ascii", "maybe"), CORESCAN_USAGE);
+	assert_int_equal(corescan_set(cs, "ascii", "1"), CORESCAN_OK);
+	assert_int_equal(corescan_set(cs, "ascii", NULL), CORESCAN_OK);
+	assert_int_equal(corescan_set(cs, "width", "x"), CORESCAN_USAGE);
+	assert_int_equal(corescan_set(cs, "commands", "gdb"), CORESCAN_OK);
 	corescan_close(cs);
 	corescan_close(NULL);
 }
@@ -104,6 +222,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_view_renders_in_every_format),
+		cmocka_unit_test(every_command_answers_and_the_prefixes_do_not),
+		cmocka_unit_test(the_pages_of_blocks_are_all_blocks),
 		cmocka_unit_test(wrong_calls_are_told_and_give_no_text),
 	};
 

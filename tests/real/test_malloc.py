@@ -205,6 +205,102 @@ def compare_info(t, answer):
         t.equal(used + free + top + overhead, system, "row of arena %s closes" % name)
 
 
+def listed(t, core):
+    """Rows of --bins and --chunks, all of them, and of --arenas and --summary."""
+    args = [str(core), "--bins", "--arenas", "--summary", "--chunks", "0", "--top", "0"]
+    if REAL_ROOT:
+        args += ["--sysroot", REAL_ROOT]
+    return {v["view"]: v["rows"] for v in t.corescan_json(args)["views"]}
+
+
+def sum_of(rows, column, **where):
+    return sum(r[column] for r in rows if all(r[k] == v for k, v in where.items()))
+
+
+def heaps_of_info(t):
+    """Of each arena as malloc_info() says: fastbins' sizes, chunks in bins."""
+    with open(os.path.join(t.dir, "out.info")) as f:
+        text = f.read()
+    for heap in text.rpartition("</heap>")[0].split("<heap nr=")[1:]:
+        fast, binned = {}, 0
+        for low, high, count in re.findall(
+                r'<(?:size|unsorted) from="(\d+)" to="(\d+)" total="\d+" count="(\d+)"', heap):
+            if int(high) % 16 == 0:     # bins' sizes come with their flags
+                fast[int(high)] = int(count)
+            else:
+                binned += int(count)
+        yield fast, binned
+
+
+def compare_bins(t, views):
+    """--bins sums to what mallinfo2(), malloc_info() and our own ledger say."""
+    bins, arenas, ledger = views["bins"], views["arenas"], views["summary"]
+    fields, _, _ = info(t)
+    named = [r["arena"] for r in arenas if r["allocator"] == "glibc" and r["arena"] != "mmapped" and
+             "libc" not in r["arena"]]
+    first = [r for r in bins if r["arena"] in named]
+    top = sum(r["top"] for r in arenas if r["arena"] in named)
+    t.equal(sum_of(first, "bytes", bin="fastbin"), fields["fsmblks"], "bytes in fastbins")
+    t.equal(sum_of(first, "count", bin="fastbin"), fields["smblks"], "chunks in fastbins")
+    t.equal(sum_of(first, "bytes", bin="bin") + fields["fsmblks"] + top, fields["fordblks"],
+            "bytes in bins, fastbins and top")
+    t.equal(sum_of(first, "count", bin="bin") + len(named), fields["ordblks"], "chunks in bins")
+    for kind, category in (("tcache", "tcache"), ("fastbin", "fastbins"), ("bin", "bins")):
+        row = [r for r in ledger if r["category"] == "malloc." + category][0]
+        t.equal((sum_of(bins, "bytes", bin=kind), sum_of(bins, "count", bin=kind)),
+                (row["bytes"], row["blocks"]), "malloc.%s of the ledger" % category)
+    for arena in arenas:
+        if arena["allocator"] == "glibc":
+            t.equal(sum_of(bins, "bytes", arena=arena["arena"]), arena["free"],
+                    "free bytes of arena %s" % arena["arena"])
+    return first
+
+
+def compare_bins_of_arenas(t, first):
+    """Arena by arena and size by size: the process lists its arenas in its own order."""
+    told = sorted((sorted(fast.items()), binned) for fast, binned in heaps_of_info(t))
+    found = {}
+    for row in first:
+        fast, binned = found.setdefault(row["arena"], ({}, []))
+        if row["bin"] == "fastbin":
+            fast[row["size"]] = row["count"]
+        elif row["bin"] == "bin":
+            binned.append(row["count"])
+    got = sorted((sorted(fast.items()), sum(binned)) for fast, binned in found.values())
+    empty = ([], 0)
+    t.equal([g for g in got if g != empty], [x for x in told if x != empty],
+            "fastbins by size and chunks in bins of each arena")
+
+
+IN_USE = ("used", "object", "owned", "runtime", "typed")
+
+
+def compare_chunks(t, views, live):
+    """--chunks lists every pointer the process holds, in the order of addresses, without a gap."""
+    chunks = [dict(r, address=int(r["address"], 16)) for r in views["chunks"]]
+    addresses = [r["address"] for r in chunks]
+    t.equal(addresses, sorted(set(addresses)), "addresses go up")
+    by_addr = {r["address"]: r for r in chunks}
+    wrong = [(hex(a), by_addr.get(a), usable) for a, usable in live.items()
+             if a not in by_addr or by_addr[a]["state"] not in IN_USE or
+             not usable < by_addr[a]["size"]]
+    t.equal(wrong[:5], [], "%d of %d held pointers are not listed as used" % (len(wrong), len(live)))
+    heap = [r for r in chunks if r["state"] not in ("overhead", "lost", "top")]
+    exact = [(hex(a), by_addr[a]["size"], usable) for a, usable in live.items()
+             if a in by_addr and usable + 8 != by_addr[a]["size"] and by_addr[a]["size"] < 1 << 17]
+    t.equal(exact[:5], [], "%d chunks are not 8 bytes more than is usable" % len(exact))
+    for kind in ("tcache", "fastbin", "bin"):
+        t.equal((len([r for r in heap if r["state"] == kind]),
+                 sum(r["size"] for r in heap if r["state"] == kind)),
+                (sum_of(views["bins"], "count", bin=kind),
+                 sum(r["count"] * r["size"] for r in views["bins"] if r["bin"] == kind)),
+                "%s chunks listed and binned" % kind)
+    gaps = 0
+    for one, two in zip(heap, heap[1:]):
+        gaps += one["address"] + one["size"] > two["address"]
+    t.equal(gaps, 0, "chunks that reach into the next")
+
+
 def is_used(answer, addr):
     got = answer["at"].get(addr)
     return bool(got) and got[0] == "at" and got[1] in USED
@@ -263,6 +359,25 @@ def agrees_with_the_process(t, name):
     ways = [f.split("|")[1] for f in answer["finding"] if f.startswith("libc|")]
     t.equal(set(ways), {"relocation"}, "found by")
     t.equal(len(ways), {"two libcs": 2}.get(name, 2 if debug_malloc(answer) else 1), "libcs found")
+
+
+@check_each(["plain", "exited threads", "sub-heaps", "foreign sbrk", "blocked brk", "two libcs",
+             "mremap", "no tcache", "big tcache"])
+def lists_bins_and_chunks_as_the_process_has_them(t, name):
+    core, _ = t.kernel_core(variant_runs(t, name), env=environment({}))
+    live, _, _ = records(t)
+    views = listed(t, core)
+    first = compare_bins(t, views)
+    compare_bins_of_arenas(t, first)
+    compare_chunks(t, views, live)
+
+
+@check
+def lists_every_chunk_of_a_living_process(t):
+    child = t.start(variant_runs(t, "threads", "wait"), env=environment({}))
+    child.wait_line("ready")
+    live, _, _ = records(t)
+    compare_chunks(t, listed(t, child.pid), live)
 
 
 @check_each(["threads", "foreign sbrk", "blocked brk", "static"])

@@ -176,6 +176,21 @@ def knows_objects_whoever_allocates_them(t, row):
 
 
 @check_each(FOUND, name=lambda i: i.name)
+def lists_each_object_where_malloc_holds_them_all(t, interpreter):
+    _, _, target = worker(t, interpreter, "plain", "abort", PYTHONMALLOC="malloc")
+    doc = t.corescan_json([target, "--chunks", "0", "--by-type", "--summary", "--top", "0"])
+    chunks = [r for r in rows(doc, "chunks") if r["state"] == "object"]
+    listed = {}
+    for row in chunks:
+        listed[row["type"]] = listed.get(row["type"], 0) + 1
+    types = {r["type"]: r["count"] for r in rows(doc, "by-type") if r["kind"] == "python"}
+    t.equal({n: (listed.get(n), types.get(n)) for n in set(listed) | set(types)
+             if listed.get(n) != types.get(n)}, {}, "objects listed and counted, by type")
+    objects = [r for r in rows(doc, "summary") if r["category"] == "python.objects"][0]
+    t.equal(len(chunks), objects["blocks"], "objects of the ledger")
+
+
+@check_each(FOUND, name=lambda i: i.name)
 def knows_the_forked_child_of_a_threaded_worker(t, interpreter):
     truth, stats, target = worker(t, interpreter, "fork", "gcore")
     doc = t.corescan_json([target] + VIEWS)

@@ -29,6 +29,35 @@ void fake_ledger(struct cs_model *m, enum cs_category category, uint64_t bytes, 
 	m->target.present += bytes;
 }
 
+/* Chunks one behind the other, the last to the end of the span. */
+static void fake_span(struct cs_model *m, cs_addr start, uint32_t arena,
+		      const enum cs_block_state *states, const unsigned *sizes, size_t count)
+{
+	struct cs_range range = { start, 4096 };
+	uint32_t nr;
+
+	assert_int_equal(cs_blocks_add_span(&m->blocks, range, CS_ALLOC_GLIBC, CS_BLOCK_USED, &nr, NULL),
+			 CS_OK);
+	m->blocks.spans.items[nr].arena = arena;
+	for (size_t i = 0; i < count; start += sizes[i++])
+		cs_span_mark(&m->blocks.spans.items[nr], start, states[i]);
+}
+
+/* Two heaps and a mapped block in a tcache. */
+static void fake_blocks(struct cs_model *m)
+{
+	static const enum cs_block_state states[] = { CS_BLOCK_USED,	CS_BLOCK_TCACHE,
+						      CS_BLOCK_TCACHE,	CS_BLOCK_FASTBIN,
+						      CS_BLOCK_FREE,	CS_BLOCK_OBJECT,
+						      CS_BLOCK_TCACHE,	CS_BLOCK_UNCARVED };
+	static const unsigned sizes[] = { 656, 32, 32, 48, 1040, 64, 64, 0 };
+	struct cs_big_block big = { 0x7f5000, 8192, 0x7f5010, 8176, CS_ALLOC_GLIBC, CS_BLOCK_TCACHE };
+
+	fake_span(m, 0x10000, 1, states, sizes, 8);
+	fake_span(m, 0x7f000000, 2, states + 3, sizes + 3, 3);
+	assert_int_equal(cs_blocks_add_big(&m->blocks, big, NULL), CS_OK);
+}
+
 static void fake_heaps(struct cs_model *m)
 {
 	const struct cs_size_row sizes[] = {
@@ -82,12 +111,13 @@ void fake_model_worker(struct cs_model *m)
 	fake_type(m, "std::map<std::string, int>", CS_KIND_CXX, 1, 64);
 	fake_type(m, "never.Made", CS_KIND_PYTHON, 0, 0);
 	fake_heaps(m);
+	fake_blocks(m);
 }
 
 char *fake_report(const struct cs_model *m, const struct cs_report_options *options,
 		  const char *const *views)
 {
-	struct cs_ask asks[8] = { { 0 } };
+	struct cs_ask asks[16] = { { 0 } };
 	struct cs_error err = { .text = "" };
 	size_t count = 0, len;
 	char *text = NULL;

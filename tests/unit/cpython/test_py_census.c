@@ -7,6 +7,7 @@
 #include "fake_py.h"
 #include "cs_test.h"
 
+#include <sanitizer/asan_interface.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -248,26 +249,26 @@ TEST(a_type_too_short_for_its_family_belongs_to_none)
 		}
 }
 
+static const struct {
+	const char *name;
+	uint64_t flag;
+} families[] = {
+	{ "int", PY_FLAG_LONG }, { "str", PY_FLAG_STR }, { "bytes", PY_FLAG_BYTES },
+	{ "tuple", PY_FLAG_TUPLE }, { "list", PY_FLAG_LIST }, { "dict", PY_FLAG_DICT },
+	{ "type", PY_FLAG_TYPE }, { "set", 0 }, { "bytearray", 0 }, { "collections.deque", 0 },
+	{ "array.array", 0 }, { "code", 0 }, { "frame", 0 }, { "generator", 0 }, { "module", 0 },
+	{ "collections.OrderedDict", 0 }, { "StgDict", 0 }, { "_io.BufferedReader", 0 },
+	{ "_io.BytesIO", 0 }, { "_io.StringIO", 0 }, { "_struct.Struct", 0 }, { "numpy.ndarray", 0 },
+	{ "xml.etree.ElementTree.Element", 0 }, { "_ctypes.CType_Type", 0 }, { "float", 0 },
+	{ "function", 0 },
+};
+
 /* Every family, objects as short as they may be, at the very end of memory: the
  * sanitizer sees what is read behind it. Of every generation. */
 TEST(no_family_reads_behind_its_object)
 {
-	static const struct {
-		const char *name;
-		uint64_t flag;
-	} rows[] = {
-		{ "int", PY_FLAG_LONG }, { "str", PY_FLAG_STR }, { "bytes", PY_FLAG_BYTES },
-		{ "tuple", PY_FLAG_TUPLE }, { "list", PY_FLAG_LIST }, { "dict", PY_FLAG_DICT },
-		{ "type", PY_FLAG_TYPE }, { "set", 0 }, { "bytearray", 0 }, { "collections.deque", 0 },
-		{ "array.array", 0 }, { "code", 0 }, { "frame", 0 }, { "generator", 0 }, { "module", 0 },
-		{ "collections.OrderedDict", 0 }, { "StgDict", 0 }, { "_io.BufferedReader", 0 },
-		{ "_io.BytesIO", 0 }, { "_io.StringIO", 0 }, { "_struct.Struct", 0 }, { "numpy.ndarray", 0 },
-		{ "xml.etree.ElementTree.Element", 0 }, { "_ctypes.CType_Type", 0 }, { "float", 0 },
-		{ "function", 0 },
-	};
-
 	for (unsigned minor = 8; minor <= 14; minor++)
-		for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
 			for (uint64_t size = 16; size <= 240; size += 8) {
 				struct fake_py f;
 				struct py_obj o;
@@ -275,7 +276,8 @@ TEST(no_family_reads_behind_its_object)
 				cs_addr t, at = FAKE_BASE + FAKE_LEN - size;
 
 				begin(&f, minor);
-				t = fake_py_type(&f, rows[i].name, rows[i].flag, size, size % 16 ? 4 : 0, 0);
+				t = fake_py_type(&f, families[i].name, families[i].flag, size,
+						 size % 16 ? 4 : 0, 0);
 				memset(fake_at(&f, at), size % 24 ? 0x81 : 0, size);
 				fake_put(&f, at, 1);
 				fake_put(&f, at + 8, t);
@@ -291,6 +293,137 @@ TEST(no_family_reads_behind_its_object)
 				}
 				fake_py_end(&f);
 			}
+}
+
+/* --- big blocks --- */
+
+enum { BIG_LEN = 0xc0000 };
+
+/* How far into the big block memory was asked for. */
+static uint64_t asked;
+
+static bool note_fetch(struct cs_mem_seg *seg, uint64_t off, uint64_t len)
+{
+	cs_addr end = seg->start + off + len;
+
+	if (end > AT(0) && seg->start + off >= AT(0) && end - AT(0) > asked)
+		asked = end - AT(0);
+	return true;
+}
+
+/* One block as big as the heap, with an object of that type in it. */
+static cs_addr begin_big(struct fake_py *f, unsigned minor)
+{
+	fake_py_begin(f, minor);
+	fake_heap(f, HEAP, BIG_LEN);
+	cs_blocks_seal(&f->model.blocks);
+	f->mem.segs.items[0].fetch = note_fetch;
+	asked = 0;
+	return AT(0);
+}
+
+TEST(of_a_big_block_only_the_front_is_looked_at)
+{
+	struct fake_py f;
+	cs_addr at = begin_big(&f, 11), t;
+
+	t = fake_py_type(&f, "bytes", PY_FLAG_BYTES, 33, 1, 0);
+	fake_put(&f, at, 1);
+	fake_put(&f, at + 8, t);
+	fake_put(&f, at + 16, BIG_LEN - 100);
+	assert_int_equal(py_census(f.py, NULL), CS_OK);
+	assert_int_equal(fake_state(&f, at), CS_BLOCK_OBJECT);
+	assert_int_equal(row(&f, "bytes")->bytes, BIG_LEN - 8);
+	assert_int_equal(row(&f, "bytes")->shallow, 33 + BIG_LEN - 100);
+	assert_in_range(asked, 24, PY_SEEN);
+	fake_py_end(&f);
+}
+
+TEST(a_big_block_that_is_not_all_there_is_told_by_nobody)
+{
+	struct fake_py f;
+	cs_addr at = begin_big(&f, 11), t;
+
+	t = fake_py_type(&f, "bytes", PY_FLAG_BYTES, 33, 1, 0);
+	fake_put(&f, at, 1);
+	fake_put(&f, at + 8, t);
+	fake_put(&f, at + 16, BIG_LEN - 100);
+	fake_cut(&f, HEAP + BIG_LEN - 16);
+	assert_int_equal(py_census(f.py, NULL), CS_OK);
+	assert_int_equal(fake_state(&f, at), CS_BLOCK_USED);
+	assert_int_equal(asked, 0);
+	fake_py_end(&f);
+}
+
+/* Values behind an object that is longer than the front itself. */
+TEST(inline_values_far_behind_the_front_are_found)
+{
+	static const uint64_t basic[] = { PY_SEEN - 80, PY_SEEN - 64, PY_SEEN - 8, PY_SEEN,
+					  BIG_LEN - 0x1000 };
+
+	for (size_t i = 0; i < sizeof(basic) / sizeof(*basic); i++)
+		for (unsigned capacity = 10; capacity <= 200; capacity += 190) {
+			uint64_t need = basic[i] + (capacity + 1) * 8 + cs_align_up(capacity, 8);
+			struct fake_py f;
+			cs_addr at = begin_big(&f, 13), t;
+
+			t = fake_py_type(&f, "Long", PY_FLAG_INLINE_VALUES, basic[i], 0, 0);
+			cs_span_mark(&f.model.blocks.spans.items[0],
+				     HEAP + cs_align_up(16 + need, 16), CS_BLOCK_FREE);
+			fake_put(&f, at, 1);
+			fake_put(&f, at + 8, t);
+			*fake_at(&f, at + basic[i]) = (unsigned char)capacity;
+			assert_int_equal(py_census(f.py, NULL), CS_OK);
+			assert_int_equal(fake_state(&f, at), CS_BLOCK_OBJECT);
+			assert_in_range(asked, basic[i] < PY_SEEN - 64 ? 24 : basic[i] + 1, need);
+
+			/* of another capacity the block's size would be wrong */
+			*fake_at(&f, at + basic[i]) = (unsigned char)(capacity + 20);
+			cs_span_mark(&f.model.blocks.spans.items[0], HEAP, CS_BLOCK_USED);
+			assert_int_equal(py_census(f.py, NULL), CS_OK);
+			assert_int_equal(fake_state(&f, at), CS_BLOCK_USED);
+			fake_py_end(&f);
+		}
+}
+
+/* Members that no type or collector needs, as far in as py_layout_check() allows. */
+static void place_far(struct fake_py *f)
+{
+	struct py_layout *l = &f->py->layout;
+
+	for (int i = PY_HT_SIZE; i < PY_FIELD_COUNT; i++)
+		if (l->off[i] != PY_NO_FIELD && (i < PY_KEYS_REFCNT || i > PY_VALUES_VALUES))
+			l->off[i] = (1 << 14) - 8 - (*py_field_names[i].path ? 8 : 0);
+	assert_int_equal(py_layout_check(l, NULL), CS_OK);
+}
+
+/* Every family, whatever a hostile layout says where its members are: behind the
+ * front of a big block nothing is read, for it may not be there. */
+TEST(no_family_reads_behind_the_front_of_a_big_block)
+{
+	static const int fills[] = { 0, 0x01, 0x81, 0xff };
+
+	for (unsigned minor = 8; minor <= 14; minor++)
+		for (size_t i = 0; i < sizeof(families) / sizeof(*families); i++)
+			for (size_t k = 0; k < sizeof(fills) / sizeof(*fills); k++)
+				for (int far = 0; far < 2; far++) {
+					struct fake_py f;
+					cs_addr at = begin_big(&f, minor), t;
+					unsigned char *behind = fake_at(&f, at + PY_SEEN);
+
+					if (far)
+						place_far(&f);
+					t = fake_py_type(&f, families[i].name, families[i].flag,
+							 1 << 15, 1, 0);
+					memset(fake_at(&f, at), fills[k], PY_SEEN);
+					fake_put(&f, at, 1);
+					fake_put(&f, at + py_off(&f.py->layout, PY_OB_TYPE), t);
+					ASAN_POISON_MEMORY_REGION(behind, BIG_LEN - 32 - PY_SEEN);
+					assert_int_equal(py_census(f.py, NULL), CS_OK);
+					ASAN_UNPOISON_MEMORY_REGION(behind, BIG_LEN - 32 - PY_SEEN);
+					assert_in_range(asked, 0, PY_SEEN);
+					fake_py_end(&f);
+				}
 }
 
 /* The whole census with each word of a type spoiled in turn. */
@@ -469,6 +602,10 @@ int main(void)
 		cmocka_unit_test(a_block_has_one_owner),
 		cmocka_unit_test(a_type_too_short_for_its_family_belongs_to_none),
 		cmocka_unit_test(no_family_reads_behind_its_object),
+		cmocka_unit_test(of_a_big_block_only_the_front_is_looked_at),
+		cmocka_unit_test(a_big_block_that_is_not_all_there_is_told_by_nobody),
+		cmocka_unit_test(inline_values_far_behind_the_front_are_found),
+		cmocka_unit_test(no_family_reads_behind_the_front_of_a_big_block),
 		cmocka_unit_test(a_type_that_changes_its_mind_changes_no_memory),
 		cmocka_unit_test(a_list_that_every_object_begins_is_walked_a_few_times),
 		cmocka_unit_test(threads_and_stack_chunks_that_loop_end),

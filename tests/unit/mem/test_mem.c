@@ -243,6 +243,39 @@ TEST(a_fetch_that_fails_makes_the_bytes_absent)
 	}
 }
 
+/* Against cs_mem_present(), page by page and byte by byte. */
+TEST(all_of_the_targets_own_bytes_come_by_once)
+{
+	static const uint64_t resident[] = { 0x0b }; /* pages 0, 1, 3 */
+	struct cs_mem mem = { .mapped = 0 };
+	struct cs_mem_seg live = { .start = 0x20000, .len = 0x4000, .data = bytes,
+				   .resident = resident, .is_target = true };
+	struct cs_mem_seg file = { .start = 0x30000, .len = 0x1000, .data = bytes };
+
+	add(&mem, 0x10000, 0x2000, 0);
+	assert_int_equal(cs_mem_add(&mem, live, NULL), CS_OK);
+	assert_int_equal(cs_mem_add(&mem, file, NULL), CS_OK);
+	add(&mem, 0x31000, 0x800, 0);
+	cs_mem_seal(&mem, NULL);
+	for (cs_addr start = 0xf000; start < 0x33000; start += 0x400)
+		for (uint64_t len = 0x400; len < 0x24000; len = len * 3 / 2) {
+			struct cs_range range = { start, len };
+			cs_addr at = start, addr, done = start;
+			const unsigned char *p;
+			uint64_t n, sum = 0;
+
+			while ((p = cs_mem_next(&mem, range, &at, &addr, &n))) {
+				assert_true(addr >= done && n && addr + n <= start + len);
+				assert_int_equal(cs_mem_present(&mem, addr, n), n);
+				assert_ptr_equal(p, cs_mem_view(&mem, addr, n));
+				done = addr + n;
+				sum += n;
+			}
+			assert_int_equal(sum, cs_mem_present(&mem, start, len));
+		}
+	cs_mem_deinit(&mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -257,6 +290,7 @@ int main(void)
 		cmocka_unit_test(presence_counts_the_bytes_of_resident_pages),
 		cmocka_unit_test(a_text_ends_with_its_nul_or_is_none),
 		cmocka_unit_test(a_fetch_that_fails_makes_the_bytes_absent),
+		cmocka_unit_test(all_of_the_targets_own_bytes_come_by_once),
 	};
 
 	return cmocka_run_group_tests(tests, number_bytes, NULL);

@@ -43,8 +43,8 @@ TEST(json_has_the_documented_shape)
 
 TEST(json_is_json_whatever_the_target_holds)
 {
-	static const char *const views[] = { "summary", "by-type", "by-size", "arenas", "object",
-					     "doctor", NULL };
+	static const char *const views[] = { "summary", "by-type", "by-size", "arenas", "bins",
+					     "chunks", "object", "doctor", NULL };
 	struct cs_report_options o = { .format = CS_FORMAT_JSON };
 	struct cs_model m;
 	char *text;

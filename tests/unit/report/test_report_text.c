@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const every_view[] = { "summary", "by-type", "by-size", "arenas", "object",
-					  "doctor", NULL };
+static const char *const every_view[] = { "summary", "by-type", "by-size", "arenas", "bins",
+					     "chunks", "object", "doctor", NULL };
 static const char *const page[] = { NULL };
 
 /* Every line at most width columns, none ends in a blank, only plain bytes. */

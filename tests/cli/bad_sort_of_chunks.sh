@@ -1,0 +1,1 @@
+"$CORESCAN" /dev/null --chunks 0 --sort size
