@@ -383,7 +383,8 @@ def what_gdb_replays_is_read_through_gdb(t):
     t.equal(said[4], "gdb\n", "while recording")
     t.true("main,glibc" in said[5], "arenas while recording: " + said[5])
     t.equal(said[7], "live\n", "afterwards")
-    said = batch(["break pause", "run", "checkpoint", "info checkpoints", kind, ARENAS], [exe])
+    said = batch(["break pause", "run", "checkpoint", "info checkpoints", kind, ARENAS],
+                 ["-ex", "python import os; os._exit(0)", exe])     # its own end may hang
     if " 1 " in said[3]:
         t.equal(said[4], "gdb\n", "with a checkpoint")
         t.true("main,glibc" in said[5], "arenas with a checkpoint: " + said[5])
@@ -757,7 +758,6 @@ def enter_goes_on_with_the_next_page(t):
     exe, core = worker_core(t)
     every = [r[0] for r in csv.reader(io.StringIO(batch([TYPES], [exe, core])[0]))]
     terminal = Terminal(t, [exe, core])
-    terminal.say("set height 0")
     first = terminal.say("pyheap types --top 5")
     second, third = terminal.say(""), terminal.say("")
     again = terminal.say("pyheap types --top 5")

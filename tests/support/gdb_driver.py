@@ -1,7 +1,9 @@
 """gdb_driver.py - GDB with corescan's commands, driven as a batch or on a terminal."""
+import fcntl
 import os
 import pty
 import re
+import resource
 import select
 import shutil
 import signal
@@ -10,7 +12,6 @@ import subprocess
 import sys
 import termios
 import time
-import fcntl
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import ROOT, TIMEOUT, skip  # noqa: E402
@@ -45,13 +46,17 @@ def need_gdb():
         skip("gdb is not installed")
 
 
+def no_core():
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def run(arguments, timeout=60, env=None, **more):
     """(exit, everything it printed); stdin is empty."""
     need_gdb()
     done = subprocess.run(["timeout", "-k", "5", str(timeout), GDB] + arguments,
                           stdin=more.pop("stdin", subprocess.DEVNULL), stdout=subprocess.PIPE,
                           stderr=more.pop("stderr", subprocess.STDOUT), env=env or environment(),
-                          timeout=timeout + 10, **more)
+                          preexec_fn=no_core, timeout=timeout + 10, **more)
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 
@@ -89,7 +94,7 @@ class Terminal:
         need_gdb()
         self.master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-        argv = [GDB] + QUIET + (["-ex", source] if source else []) + list(arguments)
+        argv = [GDB] + QUIET + ["-iex", "set height 0"] + (["-ex", source] if source else []) + list(arguments)
 
         def before():
             os.setsid()
