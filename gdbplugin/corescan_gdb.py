@@ -51,7 +51,7 @@ def sentences(name):
     except gdb.GdbError:
         raise
     except (library.Error, gdb.error) as problem:
-        said = str(problem)
+        said = str(problem).replace("allow-swap-in", "set pyheap swap-in on")
         raise gdb.GdbError(plain(said if said.startswith(name + " ") else "%s: %s" % (name, said)))
     except Exception as problem:
         if target.parameter("python print-stack") == "full":
@@ -333,7 +333,7 @@ class View(gdb.Command):
     def complete(self, text, word):
         last = text.split()[-1:] if not text.endswith(" ") else []
         if last and last[0].startswith("-"):
-            start = len(last[0]) - len(word)    # GDB's word begins after a dash
+            start = len(last[0]) - len(word or "")      # GDB's word begins after a dash
             return [o[start:] for o in OPTIONS if o.startswith(last[0])]
         return gdb.COMPLETE_EXPRESSION if self.argument.startswith("ADDR") else gdb.COMPLETE_NONE
 

@@ -82,11 +82,14 @@ def mappings(info_proc_mappings):
 
 
 def loaded_sections(maint_info_sections):
-    """The core file's segments as mappings without names."""
+    """The core file's segments as mappings without names; what it left out cannot
+    be read from it."""
     found = []
     for a, b, _, flags in _LOADED.findall(maint_info_sections):
         words = flags.split()
-        perms = "r%s%sp" % ("-" if "READONLY" in words else "w", "x" if "CODE" in words else "-")
+        perms = "---p"
+        if "HAS_CONTENTS" in words:
+            perms = "r%s%sp" % ("-" if "READONLY" in words else "w", "x" if "CODE" in words else "-")
         found.append((int(a, 16), int(b, 16), perms, 0, ""))
     return found
 
@@ -107,7 +110,7 @@ def named(segments, files):
         segment = _row_at(segments, segment_starts, start)
         file = _row_at(files, file_starts, start)
         if segment or file:
-            perms = segment[2] if segment else file[2] or "r--p"
+            perms = segment[2] if segment else file[2] or "---p"
             offset = file[3] + start - file[0] if file else 0
             found.append((start, end, perms, offset, file[4] if file else ""))
     return found

@@ -104,13 +104,13 @@ class Terminal:
                                         close_fds=True, **more)
         os.close(slave)
         t.children.append(self)
-        self.seen, self._nr = b"", 0
+        self.seen, self._ahead, self._nr = b"", b"", 0
         self.read()
 
     def read(self, until=PROMPT, timeout=None):
-        """What came up to the text, which is the last thing on the screen."""
-        deadline, found = time.monotonic() + (timeout or min(TIMEOUT, 60)), b""
-        while not found.endswith(until):
+        """What came up to the next such text."""
+        deadline = time.monotonic() + (timeout or min(TIMEOUT, 60))
+        while until not in self._ahead:
             left = deadline - time.monotonic()
             ready = left > 0 and select.select([self.master], [], [], left)[0]
             try:
@@ -118,10 +118,11 @@ class Terminal:
             except OSError:     # it ended
                 some = b""
             if not some:
-                self.seen += found
-                raise RuntimeError("no %r on the terminal, but %r" % (until, found[-500:]))
-            found += some
-        self.seen += found
+                raise RuntimeError("no %r on the terminal, but %r" % (until, self._ahead[-500:]))
+            self._ahead += some
+            self.seen += some
+        end = self._ahead.index(until) + len(until)
+        found, self._ahead = self._ahead[:end], self._ahead[end:]
         return found.decode("utf-8", "replace").replace("\r\n", "\n")
 
     def write(self, data):
@@ -132,6 +133,11 @@ class Terminal:
         self.write(line.encode() + b"\n")
         out = self.read(until, timeout)
         return out.partition("\n")[2]
+
+    def begin(self, line):
+        """Typed, and on its way: its echo is there."""
+        self.write(line.encode() + b"\n")
+        self.read(line.encode() + b"\r\n")
 
     def interrupt(self):
         """Ctrl-C; the seconds until the prompt is there, and what was shown."""
