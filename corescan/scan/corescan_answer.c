@@ -115,13 +115,20 @@ static int answer_view(struct corescan *cs, const char *view, const char *argume
 {
 	struct cs_answer answer = { 0 };
 	struct cs_ask ask = { 0 };
-	cs_status st = view ? set_ask(cs, view, argument, options, &ask, &answer) : CS_OK;
+	cs_status st = CS_OK;
 
+	cs_handle_enter(cs);
+	if (view)
+		st = set_ask(cs, view, argument, options, &ask, &answer);
 	if (!st)
 		st = render(cs, &ask, view ? 1 : 0, options, text);
+	st = cs_handle_leave(cs, st);
 	cs_answer_deinit(&answer);
-	if (st)
+	if (st) {
+		free(*text);
+		*text = NULL;
 		return cs_result_of(st);
+	}
 	return cs_report_is_partial(cs_scan_model(cs->scan)) ? CORESCAN_PART : CORESCAN_OK;
 }
 

@@ -79,7 +79,7 @@ CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const cha
 CORESCAN_API int corescan_open(struct corescan *cs, const char *target);
 
 /* Answer one question. view NULL is the default page. argument: an address for
- * "object", else NULL. format: "text", "json", "csv". *text is the caller's, to
+ * "object" and for "chunks" (0: the first heap), else NULL. format: "text", "json", "csv". *text is the caller's, to
  * be given to corescan_free(); on failure it is NULL. */
 CORESCAN_API int corescan_render(struct corescan *cs, const char *view, const char *argument,
 				 const char *format, char **text);
