@@ -165,7 +165,8 @@ class Session:
         pages = None if is_direct else target.page_map(at)
         handle = None
         try:
-            handle = library.Handle(state.library, read, progress, pages and pages.read)
+            handle = library.Handle(state.library, read, pages and pages.read)
+            handle.progress = progress
             prepare(handle, at)
             fill(handle, at, is_direct)
             return handle
@@ -290,13 +291,16 @@ class View(gdb.Command):
     def answer(self, argument, screen):
         page, state.page = state.page, None
         asked = words_of(self.argument, argument)
+        progress = screen.progress()
         try:
-            session = session_for(self.typed, screen.progress())
+            session = session_for(self.typed, progress)
+            session.handle.progress = progress
+            asking = (self.typed, argument, screen.history, session)
+            skip = page[1] if page and page[0] == asking and screen.can_repeat() else 0
+            text, shown, more = self.ask(session, asked, skip, screen)
         finally:
             screen.clear()
-        asking = (self.typed, argument, screen.history, session)
-        skip = page[1] if page and page[0] == asking and screen.can_repeat() else 0
-        text, shown, more = self.ask(session, asked, skip, screen)
+        self.warn(session)
         gdb.write(plain(text))
         if not words.is_machine_format(asked):
             self.after(session, screen, skip, shown, more)
@@ -311,13 +315,16 @@ class View(gdb.Command):
             handle.set(option, value)
         top = state.settings["pyheap top"].value
         handle.set("top", None if top == 0 else "0" if top is None or top < 0 else str(top))
-        is_first = not session.is_shown
-        handle.set("header", None if is_first or self.view in ALWAYS_WITH_HEADER else "0")
-        answer = handle.command(self.name, asked, skip)
+        has_header = not session.is_shown or self.view in ALWAYS_WITH_HEADER
+        handle.set("header", None if has_header else "0")
+        return handle.command(self.name, asked, skip)
+
+    @staticmethod
+    def warn(session):
+        if not session.is_shown and session.handle.missing():
+            gdb.write(plain("warning: answered in part: %s\n" % session.handle.missing()),
+                      gdb.STDERR)
         session.is_shown = True
-        if is_first and handle.missing():
-            gdb.write(plain("warning: answered in part: %s\n" % handle.missing()), gdb.STDERR)
-        return answer
 
     @staticmethod
     def after(session, screen, skip, shown, more):
@@ -458,6 +465,7 @@ def function(name, arguments):
             raise library.Error("takes one address")
         address = address_of(arguments[0], str(arguments[0]))
         handle = session_for("$" + name).handle
+        handle.progress = None
         rows = json.loads(handle.render("object", hex(address), "json"))["views"][0]["rows"]
         known = {row["field"]: row["value"] for row in reversed(rows)}  # the first of each name
         field = "object" if name == "pyobj" else "block"

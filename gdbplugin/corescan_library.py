@@ -152,20 +152,20 @@ def load(folder):
 
 class Handle:
     """A handle of the library. read(addr, len) answers something with a writable
-    buffer, or None; progress(step, permille); page_map(offset, len) at most so
-    many bytes, or None. Ctrl-C ends any call here within the time the library
-    takes to poll, and raises KeyboardInterrupt."""
+    buffer, or None; page_map(offset, len) at most so many bytes, or None. The
+    attribute progress may be a function (step, permille). Ctrl-C ends any call
+    here within the time the library takes to poll, and raises KeyboardInterrupt."""
 
-    def __init__(self, library, read=None, progress=None, page_map=None):
-        self._library, self._read, self._progress = library, read, progress
-        self._page_map = page_map
+    def __init__(self, library, read=None, page_map=None):
+        self._library, self._read, self._page_map = library, read, page_map
+        self.progress = None
         self._is_interrupted = False
         self._cs = library.new()
         if not self._cs:
             raise Error("no memory for a scan")
         self._hooks = Hooks(ctypes.sizeof(Hooks), None,
                             READ(self._on_read) if read else READ(), POLL(self._on_poll),
-                            PROGRESS(self._on_progress) if progress else PROGRESS(),
+                            PROGRESS(self._on_progress),
                             READ(self._on_page_map) if page_map else READ())
         self._check(library.hook(self._cs, ctypes.byref(self._hooks)))
 
@@ -203,7 +203,8 @@ class Handle:
 
     def _on_progress(self, _user, step, permille):
         try:
-            self._progress(text(step), permille)
+            if self.progress:
+                self.progress(text(step), permille)
         except KeyboardInterrupt:
             self._is_interrupted = True
 
