@@ -1,8 +1,9 @@
 /* Linux Documentation/admin-guide/mm/pagemap.rst. An entry of pagemap is 64
- * bits a page: 63 present, 62 swapped. Since 6.7 the ioctl PAGEMAP_SCAN on the
- * same file hands out runs of pages instead, which makes huge empty
- * reservations free; its structures (include/uapi/linux/fs.h) are written out
- * here because older headers lack them. */
+ * bits a page: 63 present, 62 swapped, 58 (since 6.15) a guard region, which says
+ * "swapped" too and holds nothing: glibc 2.43 makes the guards of its stacks so.
+ * Since 6.7 the ioctl PAGEMAP_SCAN on the same file hands out runs of pages instead,
+ * which makes huge empty reservations free; its structures
+ * (include/uapi/linux/fs.h) are written out here because older headers lack them. */
 #include "mem/mem_live_pages.h"
 #include "base/own.h"
 #include "mem/mem_live_proc.h"
@@ -15,6 +16,7 @@ enum { CHUNK = 8192, REGIONS = 1024 };
 enum { IS_PRESENT = 1 << 3, IS_SWAPPED = 1 << 4 };
 #define ENTRY_PRESENT (1ull << 63)
 #define ENTRY_SWAPPED (1ull << 62)
+#define ENTRY_GUARD   (1ull << 58)
 
 struct region {
 	uint64_t start, end, categories;
@@ -53,6 +55,49 @@ static void note_pages(struct cs_live_pages *pages, cs_addr start, cs_addr end, 
 	*(present ? &pages->present : &pages->swapped) += end - start;
 }
 
+static cs_status scan_entries(const struct cs_page_map *map, struct cs_range range, struct cs_live_pages *pages,
+			      struct cs_error *err)
+{
+	cs_autofree uint64_t *entries = malloc(CHUNK * sizeof(*entries));
+	cs_addr at = range.start, end = cs_range_end(range);
+
+	if (!entries)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the page map");
+	while (at < end) {
+		uint64_t want = (end - at) >> CS_PAGE_BITS;
+		ssize_t got;
+
+		want = want < CHUNK ? want : CHUNK;
+		got = map->read(map->ctx, entries, want * 8, (at >> CS_PAGE_BITS) * 8);
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return cs_fail_os(err, "the page map cannot be read");
+		if (got < 8)
+			return cs_fail(err, CS_OS, at, "the page map ends at " CS_ADDR, at);
+		for (size_t i = 0; i < (size_t)got / 8; i++, at += CS_PAGE_LEN)
+			if (entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED) && !(entries[i] & ENTRY_GUARD))
+				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT);
+	}
+	return CS_OK;
+}
+
+static ssize_t read_file(void *ctx, void *buf, size_t len, uint64_t off)
+{
+	return pread(*(const int *)ctx, buf, len, (off_t)off);
+}
+
+static void note_run(int fd, const struct region *run, struct cs_live_pages *pages)
+{
+	const struct cs_page_map map = { read_file, &fd };
+	struct cs_range range = { run->start, run->end - run->start };
+
+	if (run->categories & IS_PRESENT)
+		note_pages(pages, run->start, run->end, true);
+	else if (scan_entries(&map, range, pages, NULL)) /* tells guards from what is swapped */
+		note_pages(pages, run->start, run->end, false);
+}
+
 /* CS_NOTFOUND: this kernel cannot. */
 static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages *pages)
 {
@@ -77,43 +122,10 @@ static cs_status scan_ioctl(int fd, struct cs_range range, struct cs_live_pages 
 		for (int i = 0; i < n; i++)
 			if (found[i].start >= at && found[i].start < found[i].end &&
 			    found[i].end <= end)
-				note_pages(pages, found[i].start, found[i].end,
-					   found[i].categories & IS_PRESENT);
+				note_run(fd, &found[i], pages);
 		at = arg.walk_end;
 	}
 	return CS_OK;
-}
-
-static cs_status scan_entries(const struct cs_page_map *map, struct cs_range range, struct cs_live_pages *pages,
-			      struct cs_error *err)
-{
-	cs_autofree uint64_t *entries = malloc(CHUNK * sizeof(*entries));
-	cs_addr at = range.start, end = cs_range_end(range);
-
-	if (!entries)
-		return cs_fail(err, CS_NOMEM, 0, "no memory for the page map");
-	while (at < end) {
-		uint64_t want = (end - at) >> CS_PAGE_BITS;
-		ssize_t got;
-
-		want = want < CHUNK ? want : CHUNK;
-		got = map->read(map->ctx, entries, want * 8, (at >> CS_PAGE_BITS) * 8);
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return cs_fail_os(err, "the page map cannot be read");
-		if (got < 8)
-			return cs_fail(err, CS_OS, at, "the page map ends at " CS_ADDR, at);
-		for (size_t i = 0; i < (size_t)got / 8; i++, at += CS_PAGE_LEN)
-			if (entries[i] & (ENTRY_PRESENT | ENTRY_SWAPPED))
-				note_pages(pages, at, at + CS_PAGE_LEN, entries[i] & ENTRY_PRESENT);
-	}
-	return CS_OK;
-}
-
-static ssize_t read_file(void *ctx, void *buf, size_t len, uint64_t off)
-{
-	return pread(*(const int *)ctx, buf, len, (off_t)off);
 }
 
 static int open_pagemap(int proc_fd, struct cs_error *err)

@@ -187,7 +187,7 @@ static void opens(struct corescan *cs, bool here)
 
 static char *answer(struct corescan *cs, const char *view)
 {
-	char *text;
+	char *text = NULL;
 
 	assert_in_range(corescan_render(cs, view, NULL, "csv", &text), 0, CORESCAN_PART);
 	return text;
@@ -210,7 +210,7 @@ TEST(says_the_same_with_its_own_eyes_and_with_ours)
 		char *a = answer(own, views[i]), *b = answer(lent, views[i]);
 
 		assert_string_equal(a, b);
-		assert_non_null(strchr(strchr(a, '\n') + 1, '\n')); /* more than the heading */
+		assert_true(strlen(a) > strcspn(a, "\n") + 1); /* more than the heading */
 		corescan_free(a);
 		corescan_free(b);
 	}

@@ -91,6 +91,35 @@ TEST(pages_of_files_are_needed_also_when_not_resident)
 	check_file(cs_live_pages_scan_slowly);
 }
 
+/* A guard page says that it is swapped: glibc 2.43 guards its stacks with such. */
+static void check_guard(scan_fn *fn)
+{
+	enum { GUARD_INSTALL = 102 }; /* MADV_GUARD_INSTALL, Linux 6.13 */
+	unsigned char *p = mmap(NULL, PAGES * CS_PAGE_LEN, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct cs_live_vma vma = { .range = { (uintptr_t)p, PAGES * CS_PAGE_LEN }, .path = "" };
+	struct maps m;
+
+	assert_true(p != MAP_FAILED);
+	madvise(p, PAGES * CS_PAGE_LEN, MADV_NOHUGEPAGE);
+	p[0] = 1;
+	if (madvise(p + CS_PAGE_LEN, 3 * CS_PAGE_LEN, GUARD_INSTALL)) {
+		print_message("skip: this kernel has no guard regions\n");
+	} else {
+		scan(fn, &vma, &m);
+		assert_int_equal(m.pages.present, CS_PAGE_LEN);
+		assert_int_equal(m.pages.swapped, 0);
+		assert_false(bit(m.need, 1) || bit(m.need, 2) || bit(m.need, 3));
+	}
+	munmap(p, PAGES * CS_PAGE_LEN);
+}
+
+TEST(guard_pages_are_not_swapped_out)
+{
+	check_guard(cs_live_pages_scan);
+	check_guard(cs_live_pages_scan_slowly);
+}
+
 TEST(bits_are_set_at_every_boundary)
 {
 	static const uint64_t ends[] = { 0, 1, 63, 64, 65, 127, 128, 190, 192 };
@@ -111,6 +140,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(touched_pages_are_resident_and_needed),
 		cmocka_unit_test(pages_of_files_are_needed_also_when_not_resident),
+		cmocka_unit_test(guard_pages_are_not_swapped_out),
 		cmocka_unit_test(bits_are_set_at_every_boundary),
 	};
 
