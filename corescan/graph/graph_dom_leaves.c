@@ -34,7 +34,7 @@ static void least_deinit(struct least *l)
 		cs_graph_free(l->level[i]);
 }
 
-static bool least_init(struct least *l, const struct cs_dom *dom)
+static cs_status least_init(struct least *l, const struct cs_dom *dom, struct cs_pulse *pulse)
 {
 	*l = (struct least){ .level = { dom->up }, .count = { dom->count + 1 }, .levels = 1 };
 	while (l->count[l->levels - 1] > FAN) {
@@ -43,14 +43,17 @@ static bool least_init(struct least *l, const struct cs_dom *dom)
 		uint32_t *to = cs_graph_alloc(n / FAN + 1, sizeof(*to));
 
 		if (!to)
-			return false;
+			return CS_NOMEM;
 		memset(to, 0xff, (n / FAN + 1) * sizeof(*to));
-		for (uint32_t i = 0; i < n; i++)
-			to[i / FAN] = from[i] < to[i / FAN] ? from[i] : to[i / FAN];
 		l->level[l->levels] = to;
 		l->count[l->levels++] = n / FAN + 1; /* FAN ^ LEVELS > nodes */
+		for (uint32_t i = 0; i < n; i++) {
+			to[i / FAN] = from[i] < to[i / FAN] ? from[i] : to[i / FAN];
+			if (!(i & CS_DOM_LOOK_MASK) && cs_pulse_look(pulse))
+				return CS_STOPPED;
+		}
 	}
-	return true;
+	return CS_OK;
 }
 
 /* The least of positions a..b. */
@@ -113,7 +116,7 @@ static cs_status hang(struct cs_dom *dom, struct ends *ends, uint32_t *nodes, st
 {
 	const struct cs_graph *g = dom->graph;
 	struct least least;
-	cs_status st = least_init(&least, dom) ? CS_OK : CS_NOMEM;
+	cs_status st = least_init(&least, dom, pulse);
 	uint32_t nr = 0;
 
 	for (uint32_t i = 0; !st && i <= g->node_count / 64; i++) {
@@ -158,30 +161,29 @@ static cs_status deal(const struct cs_dom *dom, unsigned shift, const uint32_t *
 	return CS_OK;
 }
 
-/* dom->shared: reached shared leaves by dominator, then node. */
-static cs_status sort(struct cs_dom *dom, const uint32_t *nodes, struct cs_pulse *pulse)
+/* dom->shared: reached shared leaves by dominator, then node; nodes[] by number. */
+static cs_status sort(struct cs_dom *dom, const uint32_t *nodes, uint32_t *other,
+		      struct cs_pulse *pulse)
 {
-	uint32_t shared = dom->graph->shared_count, n = 0;
-	uint32_t *other = cs_graph_alloc(shared, sizeof(*other));
+	uint32_t shared = dom->graph->shared_count;
 	cs_status st;
 
-	dom->shared = cs_graph_alloc(shared, sizeof(*dom->shared));
-	if (!other || !dom->shared) {
-		cs_graph_free(other);
-		return CS_NOMEM;
-	}
-	for (uint32_t i = 0; i < shared; i++)
+	for (uint32_t i = 0; i < shared; i++) {
 		if (dom->shared_up[i] != CS_GRAPH_NONE)
-			other[n++] = i;
-	dom->shared_count = n;
+			other[dom->shared_count++] = i;
+		if (!(i & CS_DOM_LOOK_MASK) && cs_pulse_look(pulse))
+			return CS_STOPPED;
+	}
 	st = deal(dom, 0, other, dom->shared, pulse);
 	if (!st)
 		st = deal(dom, DIGIT_BITS, dom->shared, other, pulse);
 	if (!st)
 		st = deal(dom, 2 * DIGIT_BITS, other, dom->shared, pulse);
-	for (uint32_t i = 0; !st && i < n; i++)
+	for (uint32_t i = 0; !st && i < dom->shared_count; i++) {
 		dom->shared[i] = nodes[dom->shared[i]];
-	cs_graph_free(other);
+		if (!(i & CS_DOM_LOOK_MASK) && cs_pulse_look(pulse))
+			st = CS_STOPPED;
+	}
 	return st;
 }
 
@@ -195,28 +197,36 @@ static cs_status sum(struct cs_dom *dom, struct cs_pulse *pulse)
 	return CS_OK;
 }
 
+/* Leaves that are roots hang from above all. */
+static void meet_roots(const struct cs_graph *g, struct ends *ends)
+{
+	for (size_t i = 0; i < g->roots.count; i++)
+		if (!cs_graph_is_inner(g, g->roots.items[i].node))
+			ends[cs_graph_shared(g, g->roots.items[i].node)] = (struct ends){ 0, 1 };
+}
+
 cs_status cs_dom_leaves(struct cs_dom *dom, struct cs_pulse *pulse)
 {
 	const struct cs_graph *g = dom->graph;
 	struct ends *ends = cs_graph_alloc(g->shared_count, sizeof(*ends));
-	uint32_t *nodes = cs_graph_alloc(g->shared_count, sizeof(*nodes));
+	uint32_t *nodes = cs_graph_alloc(g->shared_count, sizeof(*nodes)), *other = NULL;
 	cs_status st = CS_NOMEM;
 
 	dom->leaf_reached = cs_graph_alloc(g->node_count / 64 + 1, sizeof(*dom->leaf_reached));
 	dom->shared_up = cs_graph_alloc(g->shared_count, sizeof(*dom->shared_up));
 	if (ends && nodes && dom->leaf_reached && dom->shared_up)
 		st = meet(dom, ends, pulse);
-	for (size_t i = 0; !st && i < g->roots.count; i++) {
-		uint32_t node = g->roots.items[i].node;
-
-		if (!cs_graph_is_inner(g, node)) /* from above all */
-			ends[cs_graph_shared(g, node)] = (struct ends){ 0, 1 };
-	}
-	if (!st)
+	if (!st) {
+		meet_roots(g, ends);
 		st = hang(dom, ends, nodes, pulse);
+	}
 	cs_graph_free(ends);
-	if (!st)
-		st = sort(dom, nodes, pulse);
+	if (!st) {
+		other = cs_graph_alloc(g->shared_count, sizeof(*other));
+		dom->shared = cs_graph_alloc(g->shared_count, sizeof(*dom->shared));
+		st = other && dom->shared ? sort(dom, nodes, other, pulse) : CS_NOMEM;
+	}
 	cs_graph_free(nodes);
+	cs_graph_free(other);
 	return st ? st : sum(dom, pulse);
 }

@@ -48,13 +48,13 @@ static void look_ahead(const struct dom_build *b, uint64_t e)
 }
 
 /* Everything below v, which was just met. */
-static cs_status descend(struct dom_build *b, uint32_t v)
+static cs_status descend(struct dom_build *b, uint32_t v, uint32_t *rounds)
 {
 	const uint32_t *edges = b->g->edges, *first = b->g->first;
 	uint64_t e = first[b->inner[v]], end = first[b->inner[v] + 1];
 
-	for (uint32_t rounds = 1; v; rounds++) {
-		if (!(rounds & CS_DOM_LOOK_MASK) && cs_pulse_look(b->pulse))
+	while (v) {
+		if (!(++*rounds & CS_DOM_LOOK_MASK) && cs_pulse_look(b->pulse))
 			return CS_STOPPED;
 		if (e == end) { /* back to where we came from */
 			v = b->idom[v];
@@ -90,10 +90,13 @@ static cs_status descend(struct dom_build *b, uint32_t v)
 cs_status cs_dom_number(struct dom_build *b)
 {
 	const struct cs_graph *g = b->g;
+	uint32_t rounds = 0;
 
 	for (size_t i = 0; i < g->roots.count; i++) {
 		uint32_t node = g->roots.items[i].node;
 
+		if (!(i & CS_DOM_LOOK_MASK) && cs_pulse_look(b->pulse))
+			return CS_STOPPED;
 		if (!cs_graph_is_inner(g, node))
 			continue;
 
@@ -104,7 +107,7 @@ cs_status cs_dom_number(struct dom_build *b)
 			continue;
 		}
 
-		cs_status st = descend(b, meet(b, inner, 0));
+		cs_status st = descend(b, meet(b, inner, 0), &rounds);
 
 		if (st)
 			return st;

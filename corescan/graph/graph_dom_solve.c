@@ -67,7 +67,7 @@ static cs_status semidominators(struct dom_build *b)
 		uint32_t semi = b->semi[i];
 
 		look_ahead(b, i);
-		for (uint32_t e = b->head[i]; e; e = b->backs[e - 1].next) {
+		for (uint32_t e = b->head[i]; e && semi; e = b->backs[e - 1].next) {
 			uint32_t other = least(b, b->backs[e - 1].from, i, &stops);
 
 			semi = other < semi ? other : semi;

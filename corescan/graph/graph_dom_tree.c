@@ -15,8 +15,11 @@ static cs_status place(struct dom_build *b)
 	struct dom_link *link = b->link;
 	uint32_t *pos = b->semi;
 
-	for (uint32_t i = 0; i <= b->count; i++)
+	for (uint32_t i = 0; i <= b->count; i++) {
 		link[i].label = 1;
+		if (stops(b->pulse, i))
+			return CS_STOPPED;
+	}
 	for (uint32_t i = b->count; i; i--) {
 		link[b->idom[i]].label += link[i].label;
 		if (stops(b->pulse, i))

@@ -30,7 +30,7 @@ struct search {
 	uint64_t *is_root;	     /* bitmap of inner numbers */
 	struct cs_map by_tag;	     /* 1 + tag to its index in found */
 	uint32_t *queue;	     /* inner numbers, each once, in order of distance */
-	uint32_t count, cap, distance;
+	uint32_t count, cap, distance, rounds;
 	struct cs_pulse *pulse;
 };
 
@@ -59,8 +59,11 @@ static cs_status count_edges(const struct cs_graph *g, uint32_t *first, struct c
 		if (!(e & LOOK_MASK) && cs_pulse_look(pulse))
 			return CS_STOPPED;
 	}
-	for (uint32_t i = 1; i <= g->inner_count; i++)
+	for (uint32_t i = 1; i <= g->inner_count; i++) {
 		first[i] += first[i - 1];
+		if (!(i & LOOK_MASK) && cs_pulse_look(pulse))
+			return CS_STOPPED;
+	}
 	return CS_OK;
 }
 
@@ -217,7 +220,7 @@ static cs_status begin(struct search *s, bool *leaves)
 
 			st = meet(s, nr, nr);
 		}
-		if (!st && !(i & LOOK_MASK) && cs_pulse_look(s->pulse))
+		if (!st && !(i & LOOK_MASK / 64) && cs_pulse_look(s->pulse))
 			st = CS_STOPPED;
 	}
 	return st;
@@ -246,8 +249,6 @@ static cs_status expand_leaves(struct search *s)
 /* Referrers of queue[from..to). */
 static cs_status expand(struct search *s, uint32_t from, uint32_t to)
 {
-	uint32_t rounds = 0;
-
 	for (; from < to; from++) {
 		uint32_t nr = s->queue[from];
 		uint64_t end = s->reverse->first[nr + 1];
@@ -257,9 +258,11 @@ static cs_status expand(struct search *s, uint32_t from, uint32_t to)
 
 			if (st)
 				return st;
-			if (!(++rounds & LOOK_MASK) && cs_pulse_look(s->pulse))
+			if (!(++s->rounds & LOOK_MASK) && cs_pulse_look(s->pulse))
 				return CS_STOPPED;
 		}
+		if (!(++s->rounds & LOOK_MASK) && cs_pulse_look(s->pulse))
+			return CS_STOPPED;
 	}
 	return CS_OK;
 }

@@ -15,7 +15,8 @@ struct reach {
 	uint64_t *reached; /* leaves; inner nodes at the end */
 	uint64_t *met;	   /* bitmap of inner numbers: entered, or a wall */
 	uint32_t *stack;   /* entered, edges not yet followed: each inner node once */
-	uint32_t depth, cap;
+	uint32_t depth, cap, rounds;
+	struct cs_pulse *pulse;
 };
 
 static bool has(const uint64_t *bits, uint32_t nr)
@@ -47,10 +48,9 @@ static cs_status enter(struct reach *r, uint32_t code)
 	return CS_OK;
 }
 
-static cs_status follow(struct reach *r, struct cs_pulse *pulse)
+static cs_status follow(struct reach *r)
 {
 	const struct cs_graph *g = r->g;
-	uint32_t rounds = 0;
 
 	while (r->depth) {
 		uint32_t nr = r->stack[--r->depth];
@@ -65,7 +65,7 @@ static cs_status follow(struct reach *r, struct cs_pulse *pulse)
 
 			if (st)
 				return st;
-			if (!(++rounds & LOOK_MASK) && cs_pulse_look(pulse))
+			if (!(++r->rounds & LOOK_MASK) && cs_pulse_look(r->pulse))
 				return CS_STOPPED;
 		}
 	}
@@ -73,39 +73,52 @@ static cs_status follow(struct reach *r, struct cs_pulse *pulse)
 }
 
 /* The bits of inner nodes, moved to their inner numbers. */
-static void gather(const struct cs_graph *g, const uint64_t *nodes, uint64_t *inners)
-{
-	for (uint32_t i = 0, nr = 0; i <= g->node_count / 64; i++)
-		for (uint64_t bits = g->words[i].inner; bits; bits &= bits - 1, nr++)
-			inners[nr / 64] |= (nodes[i] >> __builtin_ctzll(bits) & 1) << nr % 64;
-}
-
-/* The other way; inner numbers in `except` stay out. */
-static void scatter(const struct reach *r, const uint64_t *except)
+static cs_status gather(const struct reach *r, const uint64_t *nodes, uint64_t *inners)
 {
 	const struct cs_graph *g = r->g;
 
-	for (uint32_t i = 0, nr = 0; i <= g->node_count / 64; i++)
+	for (uint32_t i = 0, nr = 0; i <= g->node_count / 64; i++) {
+		for (uint64_t bits = g->words[i].inner; bits; bits &= bits - 1, nr++)
+			inners[nr / 64] |= (nodes[i] >> __builtin_ctzll(bits) & 1) << nr % 64;
+		if (!(i & LOOK_MASK) && cs_pulse_look(r->pulse)) /* 64 nodes each */
+			return CS_STOPPED;
+	}
+	return CS_OK;
+}
+
+/* The other way; inner numbers in `except` stay out. */
+static cs_status scatter(const struct reach *r, const uint64_t *except)
+{
+	const struct cs_graph *g = r->g;
+
+	for (uint32_t i = 0, nr = 0; i <= g->node_count / 64; i++) {
 		for (uint64_t bits = g->words[i].inner; bits; bits &= bits - 1, nr++)
 			if (has(r->met, nr) && !(except && has(except, nr)))
 				r->reached[i] |= bits & -bits;
+		if (!(i & LOOK_MASK) && cs_pulse_look(r->pulse)) /* 64 nodes each */
+			return CS_STOPPED;
+	}
+	return CS_OK;
 }
 
-static cs_status from_start(struct reach *r, const uint64_t *start, struct cs_pulse *pulse)
+static cs_status from_start(struct reach *r, const uint64_t *start)
 {
 	cs_status st = CS_OK;
 
 	if (!start) {
 		for (size_t i = 0; !st && i < r->g->roots.count; i++)
 			st = enter(r, cs_graph_code(r->g, r->g->roots.items[i].node));
-		return st ? st : follow(r, pulse);
+		return st ? st : follow(r);
 	}
-	for (uint32_t i = 0; !st && i <= r->g->node_count / 64; i++)
+	for (uint32_t i = 0; !st && i <= r->g->node_count / 64; i++) {
 		for (uint64_t bits = start[i]; !st && bits; bits &= bits - 1) {
 			st = enter(r, cs_graph_code(r->g, i * 64 + (uint32_t)__builtin_ctzll(bits)));
 			if (!st && r->depth)
-				st = follow(r, pulse);
+				st = follow(r);
 		}
+		if (!st && !(i & LOOK_MASK / 64) && cs_pulse_look(r->pulse))
+			st = CS_STOPPED;
+	}
 	return st;
 }
 
@@ -113,7 +126,7 @@ cs_status cs_graph_reach(const struct cs_graph *g, const uint64_t *start, const 
 			 uint64_t *reached, struct cs_pulse *pulse, struct cs_error *err)
 {
 	uint64_t len = cs_graph_bitmap_len(g), inner_len = g->inner_count / 64 + 1;
-	struct reach r = { .g = g, .walls = walls, .cap = LANES };
+	struct reach r = { .g = g, .walls = walls, .cap = LANES, .pulse = pulse };
 	uint64_t *except = walls ? cs_graph_alloc(inner_len, sizeof(*except)) : NULL;
 	cs_status st = CS_NOMEM;
 
@@ -121,16 +134,16 @@ cs_status cs_graph_reach(const struct cs_graph *g, const uint64_t *start, const 
 	r.met = cs_graph_alloc(inner_len, sizeof(*r.met));
 	r.stack = cs_graph_alloc(r.cap, sizeof(*r.stack));
 	if (r.reached && r.met && r.stack && (except || !walls)) {
-		if (walls) {
-			gather(g, walls, except);
+		st = walls ? gather(&r, walls, except) : CS_OK;
+		if (!st && walls)
 			memcpy(r.met, except, inner_len * sizeof(*except));
-		}
-		st = from_start(&r, start, pulse);
+		if (!st)
+			st = from_start(&r, start);
 	}
-	if (!st) {
-		scatter(&r, except);
+	if (!st)
+		st = scatter(&r, except);
+	if (!st)
 		memcpy(reached, r.reached, len * sizeof(*reached));
-	}
 	cs_graph_free(except);
 	cs_graph_free(r.reached);
 	cs_graph_free(r.met);
@@ -148,22 +161,23 @@ void cs_graph_referrers_init(struct cs_graph_referrers *w, const struct cs_graph
 }
 
 /* The first edge at or after `e` with that code, or the number of edges. */
-static uint64_t seek(const struct cs_graph_referrers *w, uint64_t e, bool *stops)
+static uint64_t seek(struct cs_graph_referrers *w, uint64_t e, bool *stops)
 {
 	const struct cs_graph *g = w->graph;
 	const uint32_t *edges = g->edges;
 
-	for (uint32_t rounds = 0; g->edge_count - e >= LANES; e += LANES) {
+	for (; g->edge_count - e >= LANES; e += LANES) {
 		uint32_t hits = 0;
+
+		if (!(++w->rounds & LOOK_MASK) && cs_pulse_look(w->pulse)) {
+			*stops = true;
+			return e;
+		}
 
 		for (unsigned i = 0; i < LANES; i++)
 			hits |= edges[e + i] == w->code;
 		if (hits)
 			break;
-		if (!(++rounds & LOOK_MASK) && cs_pulse_look(w->pulse)) {
-			*stops = true;
-			return e;
-		}
 	}
 	while (e < g->edge_count && edges[e] != w->code)
 		e++;

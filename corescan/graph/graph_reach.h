@@ -21,13 +21,14 @@ cs_status cs_graph_reach(const struct cs_graph *graph, const uint64_t *start,
 			 const uint64_t *walls, uint64_t *reached, struct cs_pulse *pulse,
 			 struct cs_error *err);
 
-/* Who refers to a node: one scan over all edges, about 1 ms for 4 million. */
+/* Who refers to a node: one scan over all edges, 1 to 2 ms for 4 million. */
 struct cs_graph_referrers {
 	const struct cs_graph *graph;
 	struct cs_pulse *pulse;
 	uint32_t code;
 	uint32_t inner; /* the referrer handed out last is in front of it */
-	uint64_t edge;	/* to look at next */
+	uint32_t rounds;
+	uint64_t edge; /* to look at next */
 };
 
 /* Borrows graph and pulse. */

@@ -5,9 +5,40 @@
 #include "cs_test.h"
 
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { DEEP = 10000000, BIG = 1000000, SECONDS = 60 };
+enum { DEEP = 10000000, BIG = 1000000, SECONDS = 60, PATIENCE_MS = 100 /* sanitized too */ };
+
+/* The longest time on the CPU that nobody was asked. */
+static struct {
+	double last, longest;
+} gap;
+
+static bool beat(void *ctx, const char *step, unsigned permille)
+{
+	struct timespec ts;
+
+	(void)ctx;
+	(void)step;
+	(void)permille;
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+
+	double now = (double)ts.tv_sec * 1e3 + (double)ts.tv_nsec / 1e6;
+
+	if (gap.last > 0 && now - gap.last > gap.longest)
+		gap.longest = now - gap.last;
+	gap.last = now;
+	return true;
+}
+
+/* One that listens from now on. */
+static struct cs_pulse *listen(struct cs_pulse *pulse)
+{
+	*pulse = (struct cs_pulse){ .beat = beat };
+	beat(NULL, "", 0);
+	return pulse;
+}
 
 static uint64_t one(void *ctx, uint32_t node)
 {
@@ -35,11 +66,14 @@ static void edge(struct cs_graph *g, uint32_t from, uint32_t to)
 
 static struct cs_dom *solve(struct cs_graph *g, uint32_t root)
 {
+	struct cs_pulse p;
 	struct cs_dom *dom;
 
+	gap.last = gap.longest = 0;
 	cs_graph_root(g, root, 0);
-	assert_int_equal(cs_graph_seal(g, NULL, NULL), CS_OK);
-	assert_int_equal(cs_dom_create(g, one, NULL, NULL, &dom, NULL), CS_OK);
+	assert_int_equal(cs_graph_seal(g, listen(&p), NULL), CS_OK);
+	assert_int_equal(cs_dom_create(g, one, NULL, &p, &dom, NULL), CS_OK);
+	gap.last = 0;
 	return dom;
 }
 
@@ -56,6 +90,8 @@ static void end(struct cs_graph *g, struct cs_dom *dom)
 	cs_dom_destroy(dom);
 	cs_graph_destroy(g);
 	alarm(0);
+	if (gap.longest > PATIENCE_MS)
+		fail_msg("nobody was asked for %.0f ms", gap.longest);
 }
 
 static void check_chain(struct cs_graph *g)
@@ -63,6 +99,7 @@ static void check_chain(struct cs_graph *g)
 	struct cs_dom *dom = solve(g, 0);
 	struct cs_graph_reverse *reverse;
 	struct cs_paths *p;
+	struct cs_pulse pulse;
 	uint64_t *bits = calloc(cs_graph_bitmap_len(g), sizeof(*bits));
 	struct cs_dom_walk w;
 	struct cs_dom_step step;
@@ -79,13 +116,14 @@ static void check_chain(struct cs_graph *g)
 			fail_msg("node %u at %u", step.node, nr);
 	assert_int_equal(nr, DEEP);
 	bits[(DEEP - 1) / 64] = 1ull << (DEEP - 1) % 64;
-	assert_int_equal(cs_graph_reverse_create(g, NULL, &reverse, NULL), CS_OK);
-	assert_int_equal(cs_paths_create(g, reverse, bits, 0, NULL, &p, NULL), CS_OK);
+	assert_int_equal(cs_graph_reverse_create(g, listen(&pulse), &reverse, NULL), CS_OK);
+	assert_int_equal(cs_paths_create(g, reverse, bits, 0, &pulse, &p, NULL), CS_OK);
 	assert_int_equal(cs_paths_found(p, &count)[0].length, DEEP);
 	cs_paths_destroy(p);
 	cs_graph_reverse_destroy(reverse);
-	assert_int_equal(cs_graph_reach(g, NULL, NULL, bits, NULL, NULL), CS_OK);
+	assert_int_equal(cs_graph_reach(g, NULL, NULL, bits, &pulse, NULL), CS_OK);
 	assert_int_equal(bits[(DEEP - 1) / 64] >> (DEEP - 1) % 64 & 1, 1);
+	gap.last = 0;
 	free(bits);
 	end(g, dom);
 }
@@ -137,6 +175,33 @@ TEST(a_star)
 	assert_int_equal(cs_dom_retained(dom, 0), DEEP);
 	for (uint32_t i = 1; i < DEEP; i += 2)
 		assert_true(is_parent(dom, i, 0) && cs_dom_retained(dom, i) == 1);
+	end(g, dom);
+}
+
+/* Each a root, each with an edge to the next but one: many short walks. */
+TEST(as_many_roots_as_nodes)
+{
+	enum { ROOTS = 4 * BIG };
+	struct cs_graph *g = begin(2 * ROOTS);
+	struct cs_pulse pulse;
+	uint64_t *bits = malloc(cs_graph_bitmap_len(g) * sizeof(*bits));
+
+	for (uint32_t i = 0; i < 2 * ROOTS; i += 2) {
+		edge(g, i, i + 1);
+		cs_graph_root(g, i, 7);
+	}
+
+	struct cs_dom *dom = solve(g, 0);
+
+	for (uint32_t i = 0; i < 2 * ROOTS; i += 2)
+		assert_true(is_parent(dom, i, CS_GRAPH_NONE) && cs_dom_retained(dom, i) == 2);
+	assert_int_equal(cs_dom_retained(dom, CS_GRAPH_NONE), 2 * ROOTS);
+	for (uint64_t i = 0; i < cs_graph_bitmap_len(g); i++)
+		bits[i] = i < 2 * ROOTS / 64 ? UINT64_MAX / 3 : 0; /* the even ones */
+	assert_int_equal(cs_graph_reach(g, bits, NULL, bits, listen(&pulse), NULL), CS_OK);
+	for (uint64_t i = 0; i < 2 * ROOTS / 64; i++)
+		assert_true(bits[i] == UINT64_MAX);
+	free(bits);
 	end(g, dom);
 }
 
@@ -305,6 +370,7 @@ int main(void)
 		cmocka_unit_test(a_doubly_linked_list),
 		cmocka_unit_test(a_ring_whose_end_goes_back_everywhere),
 		cmocka_unit_test(a_star),
+		cmocka_unit_test(as_many_roots_as_nodes),
 		cmocka_unit_test(a_binary_tree),
 		cmocka_unit_test(a_ladder),
 		cmocka_unit_test(a_grid),
