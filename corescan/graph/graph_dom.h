@@ -6,9 +6,9 @@
  * unreachable with it. Above all roots stands one imaginary node, CS_GRAPH_NONE.
  *
  * Time: near-linear whatever the graph looks like, O(edges log nodes) at worst.
- * Memory: 24 bytes a reached inner node, 8 a shared leaf, 1/8 a node; while it is
- * made 8 more an inner node and 8 for each edge back to a node met earlier, in
- * place of the retained sizes and what belongs to leaves.
+ * Memory: 24 bytes an inner node (less where it is not reached), 8 a shared leaf,
+ * 1/8 a node. While it is made 4 more an inner node and 8 for each edge back to
+ * a node met earlier; after those are freed, 16 more a shared leaf.
  *
  * Invariants
  *  - Reached inner nodes have positions 1..count in depth-first order of the
