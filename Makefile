@@ -4,6 +4,7 @@
 #                 make check TESTS=tests/unit/report/%    only these (a pattern)
 # make fuzz       spoiled cores until you stop it (clang)
 # make bench      speed and memory as ratios to `cat CORE`
+#                 make bench-graph    of the graph's algorithms alone
 # make install    PREFIX=/usr/local DESTDIR=
 #                 GDBDIR=/usr/share/gdb/python/gdb/command (below PREFIX when that is another):
 #                 what GDB reads at its start; the commands themselves go to PREFIX/share/corescan/gdb
@@ -29,7 +30,7 @@ CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
 LDLIBS   += -ldw -lelf -lpthread
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
-	    corescan/glibc/*.c corescan/cpython/*.c corescan/report/*.c corescan/scan/*.c)
+	    corescan/glibc/*.c corescan/cpython/*.c corescan/graph/*.c corescan/report/*.c corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
@@ -85,6 +86,10 @@ $(TEST_PROGRAM) $(TOOL): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	$(call SAY,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
 
+# This one hands out no memory and stops the clock when it likes.
+$(B)/tests/unit/graph/test_graph_trouble: LDLIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \
+	-Wl,--wrap=mmap,--wrap=mremap,--wrap=clock_gettime
+
 # What is looked at is never sanitized: its heap would not be glibc's.
 $(VICTIM): $(B)/%: %.c
 	@mkdir -p $(@D)
@@ -130,6 +135,13 @@ fuzz:
 bench: all
 	tests/bench/run $(B)/corescan
 
+# tests/bench/graph.c alone, without a core
+bench-graph: $(B)/tests/bench/graph
+	$<
+$(B)/tests/bench/graph: tests/bench/graph.c $(B)/libcorescan.a
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a -o $@
+
 install: all install-gdb
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
 		$(DESTDIR)$(PREFIX)/include/corescan $(DESTDIR)$(PREFIX)/share/man/man1
@@ -149,4 +161,4 @@ clean:
 	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings fuzz bench install install-gdb clean
+.PHONY: all check check-run clang-warnings fuzz bench bench-graph install install-gdb clean
