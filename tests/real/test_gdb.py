@@ -567,6 +567,19 @@ def mi_stays_intact(t):
     t.true('~"TYPES' in text, "the table is in console records")
 
 
+@check
+def mi_on_a_terminal_stays_intact(t):
+    connect = gdbserver(t, "--attach", str(worker(t, objects=20000).pid))
+    terminal = Terminal(t, ["-i=mi"])
+    for nr, line in enumerate(connect + ["pyheap top 3"], 1):
+        terminal.write(b"%d-interpreter-exec console \"%s\"\n" % (nr, line.encode()))
+        terminal.read(b"\n%d^done" % nr)
+    out = terminal.seen.decode("utf-8", "replace").replace("\r", "").splitlines()
+    for line in out:
+        t.true(MI_RECORD.match(line) or "-interpreter-exec" in line, "no MI record: %r" % line)
+    t.true(any(line.startswith('~"TYPES') for line in out), "the table")
+
+
 def dap_message(**fields):
     body = json.dumps(fields).encode()
     return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -671,6 +684,20 @@ for place in places():
 else:
     print("skip: the object was not found")
 """
+
+
+@check
+def files_and_folders_are_gdbs(t):
+    exe, core = c_core(t)
+    options = "python import corescan_target as t; print(sorted(t.options('core').items()))"
+    files = "python print([p for b, p in t.files('core') if len(b) >= 16])"
+    said = batch(["set sysroot /some/root", "set debug-file-directory /a:/b", options, "set sysroot target:", options,
+                  "set sysroot", options, "python print(t.options('remote').get('sysroot'))"], [exe, core])
+    want = [("debug-dir", "/a:/b"), ("exe", exe)]
+    t.equal(said[2], "%s\n" % (want + [("sysroot", "/some/root")]), "options")
+    t.equal(said[4:7:2], ["%s\n" % want] * 2, "options without a sysroot")
+    said = batch([options, files], [exe, core])
+    t.true(repr(exe) in said[1] and "libc" in said[1], "files: " + said[1])
 
 
 @check
@@ -894,6 +921,22 @@ def ctrl_c_ends_a_direct_scan_too(t):
         time.sleep(0.01)
     t.true(worst < 1, "the prompt came after %.2f s" % worst)
     t.true("TYPES" in terminal.say("pyheap types --top 2"), "the next command")
+
+
+@check
+def ctrl_c_ends_a_long_listing(t):
+    exe = compile_c(t, "many", "#include <stdlib.h>\nint main(void) { "
+                    "for (int i = 0; i < 50000; i++) *(char *)malloc(40) = 1; abort(); }")
+    terminal = Terminal(t, [exe, kept(t, t.kernel_core([exe], ready=None)[0])])
+    terminal.say("corescan heap arenas")
+    times = []
+    for _ in range(5):
+        terminal.begin("corescan heap chunks --top 0")
+        terminal.read(b"used\r\n")
+        seconds, out = terminal.interrupt()
+        times.append(seconds)
+        t.true("Quit\n" in out and out.count("\n") < 40000, "Ctrl-C: " + out[-200:])
+    t.true(statistics.median(times) < 0.1, "the prompt came after %s s" % times)
 
 
 if __name__ == "__main__":
