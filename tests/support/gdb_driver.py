@@ -166,9 +166,9 @@ class Terminal:
         if self.process.poll() is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
+                self.process.wait(10)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
                 pass
-            self.process.wait()
         try:
             os.close(self.master)
         except OSError:
