@@ -83,6 +83,12 @@ def is_terminal(*descriptors):
         return False
 
 
+def write(text):
+    """In pieces: between them Python hears of Ctrl-C."""
+    for at in range(0, len(text), 4096):
+        gdb.write(text[at:at + 4096])
+
+
 class Screen:
     """Where an answer goes: typed at the prompt of a terminal, or taken by
     somebody (a pipe, a log, Python, MI, a script)."""
@@ -109,7 +115,7 @@ class Screen:
 
     def progress(self):
         """A function (step, permille), or None."""
-        if not self.is_terminal or not is_terminal(2) or "Focus" in target.say("info win"):
+        if not self.is_typed or not is_terminal(2) or "Focus" in target.say("info win"):
             return None
 
         def show(step, permille):
@@ -301,7 +307,7 @@ class View(gdb.Command):
         finally:
             screen.clear()
         self.warn(session)
-        gdb.write(plain(text))
+        write(plain(text))
         if not words.is_machine_format(asked):
             self.after(session, screen, skip, shown, more)
         if more and screen.can_repeat():

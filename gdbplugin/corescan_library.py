@@ -107,7 +107,9 @@ class Library:
         try:
             loaded = ctypes.PyDLL(path)     # keeps the GIL: the hooks are Python
         except OSError as problem:
-            raise Error("cannot load %s: %s" % (path, problem))
+            why = str(problem)
+            raise Error("cannot load %s (CORESCAN_LIBRARY may name another)"
+                        % (why if why.startswith(path) else "%s: %s" % (path, why)))
         try:
             loaded.corescan_abi.restype = ctypes.c_uint
             self.abi = loaded.corescan_abi()

@@ -3,6 +3,7 @@
 Whatever GDB is installed; in batches, on a terminal, as MI and DAP. GDB is
 never told to load anything else: no user's files, no debuginfod.
 """
+import atexit
 import csv
 import io
 import json
@@ -12,6 +13,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -54,18 +56,29 @@ def wait_until_idle(pid):
         time.sleep(0.05)
 
 
+SHARED = tempfile.mkdtemp(prefix="corescan-test-gdb-")
+atexit.register(shutil.rmtree, SHARED, True)
+_made = {}
+
+
+def once(key, make):
+    """Made by the first check that needs it; whoever changes it works on a copy."""
+    if key not in _made:
+        _made[key] = make()
+    return _made[key]
+
+
+def shared_core(t, argv):
+    path = os.path.join(SHARED, "core-%d" % len(_made))
+    shutil.move(t.core_of(argv, env=driver.environment())[0], path)
+    return path
+
+
 def worker_core(t, interpreter=None, objects=OBJECTS):
     """(executable, core)"""
     interpreter = interpreter or USUAL or skip("no interpreter found")
     argv = [interpreter.path, os.path.join(HERE, "gdb_worker.py"), str(objects)]
-    return interpreter.real, kept(t, t.core_of(argv, env=driver.environment())[0])
-
-
-def kept(t, core):
-    """Under a name of its own: the next child's core may get the same."""
-    path = os.path.join(t.dir, "core-%d" % len(t.children))
-    os.rename(core, path)
-    return path
+    return interpreter.real, once((interpreter.path, objects), lambda: shared_core(t, argv))
 
 
 def compile_c(t, name, text, *flags):
@@ -77,6 +90,14 @@ def compile_c(t, name, text, *flags):
         f.write(text)
     subprocess.run([cc, "-g", "-o", out, source] + list(flags), check=True)
     return out
+
+
+def victim(t):
+    def make():
+        path = os.path.join(SHARED, "victim")
+        shutil.move(compile_c(t, "victim", VICTIM), path)
+        return path
+    return once("victim", make)
 
 
 VICTIM = """
@@ -99,10 +120,10 @@ int main(int argc, char **argv)
 """
 
 
-def c_core(t):
+def c_core(t, number=0):
     """(executable, core) of a program without Python."""
-    exe = compile_c(t, "victim", VICTIM)
-    return exe, kept(t, t.core_of([exe])[0])
+    exe = victim(t)
+    return exe, once(("core", number), lambda: shared_core(t, [exe]))
 
 
 def rows(text):
@@ -116,6 +137,12 @@ def rows(text):
 
 def cli_rows(t, target, python=True):
     """What the program says: (types, arenas)."""
+    if str(target).startswith(SHARED):
+        return once(("rows", target), lambda: ask_cli(t, target, python))
+    return ask_cli(t, target, python)
+
+
+def ask_cli(t, target, python):
     types = t.corescan([target, "--by-type", "--format", "csv", "--top", "0"])[1]
     arenas = t.corescan([target, "--arenas", "--format", "csv"])[1]
     kept = [r for r in rows(types) if (r[1] == "python") == python or r[1] == "kind"]
@@ -179,7 +206,7 @@ def compare_remote(t, said, want):
 
 @check
 def a_worker_started_under_gdbserver_is_read(t):
-    exe = compile_c(t, "victim", VICTIM)
+    exe = victim(t)
     said = batch(gdbserver(t, exe) + ["tbreak pause", "continue", ARENAS,
                                       "corescan heap whatis keep[7]", "p $heap_block(keep[7])",
                                       "p keep[7]", "info threads", "kill"], [exe])
@@ -210,7 +237,7 @@ def the_second_answer_comes_at_once(t):
 
 @check
 def another_stop_is_another_scan(t):
-    exe = compile_c(t, "victim", VICTIM)
+    exe = victim(t)
     used = "python print(gdb.execute('corescan heap arenas --format csv', False, True)" \
            ".splitlines()[1].split(',')[3])"
     said = batch(["break pause", "run", used, "call fill(1000)", used, "set var keep[3] = keep[4]",
@@ -243,8 +270,7 @@ def another_core_is_another_scan(t):
 @check
 def a_core_that_was_replaced_is_read_again(t):
     exe, core = c_core(t)
-    again = core + ".again"
-    shutil.copy(core, again)
+    core = shutil.copy(core, os.path.join(t.dir, "core"))
     stamp = "python import os; os.utime(%r, (1, 1))" % core
     said = batch([ARENAS, SCANS, stamp, ARENAS, "python print(c.state.sessions[1].key)", SCANS], [exe, core])
     t.true(", 1.0)" in said[4], "the scan is of the file as it is now: %s" % said[4])
@@ -285,6 +311,7 @@ def a_core_without_python_still_has_malloc(t):
 @check
 def a_truncated_core_is_answered_in_part(t):
     exe, core = worker_core(t)
+    core = shutil.copy(core, os.path.join(t.dir, "core"))
     with open(core, "r+b") as f:
         f.truncate(os.path.getsize(core) * 2 // 3)
     said = batch(["corescan summary --format csv", "corescan summary"], [exe, core])
@@ -299,7 +326,7 @@ def a_truncated_core_is_answered_in_part(t):
 def a_wrong_executable_is_not_used(t):
     exe, core = worker_core(t)
     want = cli_rows(t, core)
-    said = batch([TYPES, ARENAS], [compile_c(t, "victim", VICTIM), core])
+    said = batch([TYPES, ARENAS], [victim(t), core])
     check_rows(t, said, want, "with a wrong executable")
     said = batch([TYPES, ARENAS], ["-c", core])
     check_rows(t, said, want, "without an executable")
@@ -309,7 +336,7 @@ def a_wrong_executable_is_not_used(t):
 def a_file_name_may_hold_anything(t):
     exe, core = c_core(t)
     hostile = os.path.join(t.dir, "c o'r`e \"$(x)\" \u00e9', file type x")
-    os.rename(core, hostile)
+    shutil.copy(core, hostile)
     said = batch([ARENAS, "python import corescan_target as t; print(t.current().path == %r)" % hostile],
                  [exe, hostile])
     t.equal(rows(said[0]), cli_rows(t, hostile)[1], "arenas")
@@ -331,11 +358,11 @@ def a_garbage_expression_is_one_sentence(t):
             continue
         t.true(lines and lines[-1].startswith("corescan heap whatis"), command + ": " + said)
         t.true(not UGLY.search(said), command + ": " + said)
-    for command in ("corescan heap arenas bogus", "corescan heap arenas --bogus", "pyheap top -1",
-                    "corescan heap arenas --sort nothing", "pyheap bogus", "corescan heap bogus",
-                    "corescan heap whatis", "set pyheap bogus 1", "set pyheap memory-source sideways",
-                    "pyheap top 1 2", "corescan heap whatis --top 5"):
-        said = batch([command], [exe, core])[0]
+    commands = ("corescan heap arenas bogus", "corescan heap arenas --bogus", "pyheap top -1",
+                "corescan heap arenas --sort nothing", "pyheap bogus", "corescan heap bogus",
+                "corescan heap whatis", "set pyheap bogus 1", "set pyheap memory-source sideways",
+                "pyheap top 1 2", "corescan heap whatis --top 5")
+    for command, said in zip(commands, batch(commands, [exe, core])):
         t.true(said.count("\n") == 1 and not UGLY.search(said), command + ": " + said)
 
 
@@ -365,7 +392,7 @@ def a_process_that_dies_between_two_commands(t):
 @check
 def a_pid_alone_is_never_trusted(t):
     """A remote target's number may be another process's here, a core's too."""
-    exe = compile_c(t, "victim", VICTIM)
+    exe = victim(t)
     local = worker(t)
     said = batch(gdbserver(t, exe) + [
         "tbreak pause", "continue", "python import corescan_target as target",
@@ -383,7 +410,7 @@ def a_pid_alone_is_never_trusted(t):
 
 @check
 def what_gdb_replays_is_read_through_gdb(t):
-    exe = compile_c(t, "victim", VICTIM)
+    exe = victim(t)
     kind = "python import corescan_target as t; print(t.current().kind)"
     said = batch(["break pause", "run", kind, "record", kind, ARENAS, "record stop", kind, "kill"], [exe])
     t.equal(said[2], "live\n", "at first")
@@ -400,7 +427,7 @@ def what_gdb_replays_is_read_through_gdb(t):
 @check
 def a_core_that_is_not_gdbs_falls_back_to_gdb(t):
     """The file changed under GDB: other bytes, so GDB's own view counts."""
-    (exe, core), (_, other) = c_core(t), c_core(t)
+    (exe, core), (_, other) = c_core(t), c_core(t, 1)
     fake = "python import corescan_target as t; t._core_path = lambda i: %r" % other
     said = batch([fake, ARENAS, ARENAS, "set pyheap memory-source direct", ARENAS], [exe, core])
     t.true("reading through GDB instead" in said[1], "warned: " + said[1])
@@ -567,6 +594,19 @@ def mi_stays_intact(t):
     t.true('~"TYPES' in text, "the table is in console records")
 
 
+@check
+def mi_on_a_terminal_stays_intact(t):
+    connect = gdbserver(t, "--attach", str(worker(t, objects=60000).pid))   # progress after 0.5 s
+    terminal = Terminal(t, ["-i=mi"])
+    for nr, line in enumerate(connect + ["pyheap top 3"], 1):
+        terminal.write(b"%d-interpreter-exec console \"%s\"\n" % (nr, line.encode()))
+        terminal.read(b"\n%d^done" % nr)
+    out = terminal.seen.decode("utf-8", "replace").replace("\r", "").splitlines()
+    for line in out:
+        t.true(MI_RECORD.match(line) or "-interpreter-exec" in line, "no MI record: %r" % line)
+    t.true(any(line.startswith('~"') and "TYPES" in line for line in out), "the table")
+
+
 def dap_message(**fields):
     body = json.dumps(fields).encode()
     return b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
@@ -671,6 +711,20 @@ for place in places():
 else:
     print("skip: the object was not found")
 """
+
+
+@check
+def files_and_folders_are_gdbs(t):
+    exe, core = c_core(t)
+    options = "python import corescan_target as t; print(sorted(t.options('core').items()))"
+    files = "python print([p for b, p in t.files('core') if len(b) >= 16])"
+    said = batch(["set sysroot /some/root", "set debug-file-directory /a:/b", options, "set sysroot target:", options,
+                  "set sysroot", options, "python print(t.options('remote').get('sysroot'))"], [exe, core])
+    want = [("debug-dir", "/a:/b"), ("exe", exe)]
+    t.equal(said[2], "%s\n" % (want + [("sysroot", "/some/root")]), "options")
+    t.equal(said[4:7:2], ["%s\n" % want] * 2, "options without a sysroot")
+    said = batch([options, files], [exe, core])
+    t.true(repr(exe) in said[1] and "libc" in said[1], "files: " + said[1])
 
 
 @check
@@ -835,7 +889,7 @@ def ctrl_c_ends_it_at_once(t):
     times, quits = [], 0
     for n in range(20):
         terminal.begin("pyheap top 3")
-        time.sleep(0.01 + 0.045 * n if n < 18 else 0.3)
+        time.sleep(0.01 + 0.03 * n)
         seconds, out = terminal.interrupt()
         t.true("Traceback" not in out and "rror" not in out, "Ctrl-C after %d: %s" % (n, out))
         times.append(seconds)
@@ -894,6 +948,22 @@ def ctrl_c_ends_a_direct_scan_too(t):
         time.sleep(0.01)
     t.true(worst < 1, "the prompt came after %.2f s" % worst)
     t.true("TYPES" in terminal.say("pyheap types --top 2"), "the next command")
+
+
+@check
+def ctrl_c_ends_a_long_listing(t):
+    exe = compile_c(t, "many", "#include <stdlib.h>\nint main(void) { "
+                    "for (int i = 0; i < 50000; i++) *(char *)malloc(40) = 1; abort(); }")
+    terminal = Terminal(t, [exe, t.kernel_core([exe], ready=None)[0]])
+    terminal.say("corescan heap arenas")
+    times = []
+    for _ in range(5):
+        terminal.begin("corescan heap chunks --top 0")
+        terminal.read(b"used\r\n")
+        seconds, out = terminal.interrupt()
+        times.append(seconds)
+        t.true("Quit\n" in out and out.count("\n") < 40000, "Ctrl-C: " + out[-200:])
+    t.true(statistics.median(times) < 0.1, "the prompt came after %s s" % times)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,9 @@ class Terminal:
     def read(self, until=PROMPT, timeout=None):
         """What came up to the next such text."""
         deadline = time.monotonic() + (timeout or min(TIMEOUT, 60))
-        while until not in self._ahead:
+        at = self._ahead.find(until)
+        while at < 0:
+            done = max(0, len(self._ahead) - len(until))
             left = deadline - time.monotonic()
             ready = left > 0 and select.select([self.master], [], [], left)[0]
             try:
@@ -121,7 +123,8 @@ class Terminal:
                 raise RuntimeError("no %r on the terminal, but %r" % (until, self._ahead[-500:]))
             self._ahead += some
             self.seen += some
-        end = self._ahead.index(until) + len(until)
+            at = self._ahead.find(until, done)
+        end = at + len(until)
         found, self._ahead = self._ahead[:end], self._ahead[end:]
         return found.decode("utf-8", "replace").replace("\r\n", "\n")
 
@@ -163,9 +166,9 @@ class Terminal:
         if self.process.poll() is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)
-            except ProcessLookupError:
+                self.process.wait(10)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
                 pass
-            self.process.wait()
         try:
             os.close(self.master)
         except OSError:

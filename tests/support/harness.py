@@ -113,7 +113,11 @@ class Child:
     def end(self):
         if self.process.poll() is None:
             os.killpg(self.pid, signal.SIGKILL)     # its session: what it forked too
-            self.process.wait()
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:       # its tracer has to let go first
+                pass
+        self._reader.join(1)
         for pipe in (self.process.stdin, self.process.stdout):
             try:
                 pipe.close()
