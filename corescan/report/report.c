@@ -212,8 +212,9 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 				  .only = options->only };
 
 	cs_table_init(out, ask->view->columns);
+	out->pulse = model->pulse;
 
-	cs_status st = ask->view->build(&source, out, err);
+	cs_status st = cs_pulse_result(model->pulse, ask->view->build(&source, out, err), err);
 
 	if (!st && ask->view->needs == CS_NEEDS_CHUNKS)
 		st = select_page(out, ask->answer, err);

@@ -34,7 +34,7 @@ cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_
 	for (size_t i = 0; i < t.column_count; i++)
 		fprintf(out, "%s%s", i ? "," : "", t.columns[i].name);
 	putc('\n', out);
-	for (size_t row = 0; row < t.order.count; row++) {
+	for (size_t row = 0; row < t.order.count && !cs_pulse_stops(t.pulse); row++) {
 		const struct cs_cell *cells = cs_table_row(&t, t.order.items[row]);
 
 		for (size_t i = 0; i < t.column_count; i++) {

@@ -31,7 +31,7 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 
 static void write_rows(FILE *out, const struct cs_table *t)
 {
-	for (size_t row = 0; row < t->order.count; row++) {
+	for (size_t row = 0; row < t->order.count && !cs_pulse_stops(t->pulse); row++) {
 		const struct cs_cell *cells = cs_table_row(t, t->order.items[row]);
 
 		fputs(row ? ",\n    {" : "\n    {", out);

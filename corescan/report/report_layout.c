@@ -465,7 +465,7 @@ void cs_layout_write(FILE *out, const struct cs_table *table, const struct cs_la
 	breathe(&g);
 	write_heading(&g, out);
 	write_before(&g, out, most);
-	for (size_t i = 0; i < table->order.count; i++) {
+	for (size_t i = 0; i < table->order.count && !cs_pulse_stops(table->pulse); i++) {
 		/* what is folded stands before the row that is always last */
 		if (table->ends_in_last && i + 1 == table->order.count)
 			write_more(&g, out, most);

@@ -28,6 +28,8 @@ bool cs_table_add(struct cs_table *table, const struct cs_cell *cells)
 {
 	size_t before = table->cells.count;
 
+	if (cs_pulse_stops(table->pulse))
+		return false;
 	for (size_t i = 0; i < table->column_count; i++)
 		if (!cs_vec_push(&table->cells, cells[i])) {
 			table->cells.count = before;

@@ -13,6 +13,7 @@
 #define CS_REPORT_TABLE_H
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/pulse.h"
 #include "base/vec.h"
 
 enum { CS_COLUMNS_MAX = 12 };
@@ -62,6 +63,7 @@ struct cs_table {
 	size_t total_rows;	      /* that matched: skipped, shown and not shown */
 	size_t before_rows, more_rows;
 	uint32_t last_row;	      /* kept last by the default order; UINT32_MAX: none */
+	struct cs_pulse *pulse;	      /* stops long tables; borrowed, may be NULL */
 	bool ends_in_last;	      /* it is: in this order, and shown */
 	struct cs_arena strings;      /* for texts that are nobody else's */
 };
@@ -87,7 +89,8 @@ static inline struct cs_cell cs_cell_number(enum cs_cell_type type, uint64_t num
 	return (struct cs_cell){ .number = number, .type = type };
 }
 
-/* Append a row of column_count cells. Texts are borrowed. False: no memory. */
+/* Append a row of column_count cells. Texts are borrowed. False: no memory, or told
+ * to stop. */
 bool cs_table_add(struct cs_table *table, const struct cs_cell *cells);
 
 /* The first column with the flag, or the column with the name; SIZE_MAX: none. */

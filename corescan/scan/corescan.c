@@ -206,6 +206,7 @@ static ssize_t on_page_map(void *ctx, void *buf, size_t len, uint64_t off)
 	struct corescan_read request = { off, buf, len, -1 };
 
 	cs->hooks.page_map(cs->hooks.user, &request);
+	errno = EIO; /* whatever the hook left */
 	return request.got > (int64_t)len ? -1 : (ssize_t)request.got;
 }
 
@@ -241,8 +242,8 @@ cs_status cs_handle_leave(struct corescan *cs, cs_status st)
 {
 	uint64_t pages = cs_guard_leave(cs->guarded);
 
-	if (!st && cs->scan)
-		st = cs_scan_stopped(cs->scan, &cs->err);
+	if (cs->scan && cs_scan_stopped(cs->scan, NULL))
+		st = cs_scan_stopped(cs->scan, &cs->err); /* whatever it looked like */
 	if (cs->scan)
 		cs_scan_listen(cs->scan, NULL, NULL);
 	if (!pages || st)

@@ -158,6 +158,20 @@ const struct corescan_command *corescan_command_at(size_t nr)
 	return command ? &command->is : NULL;
 }
 
+/* A table of Python types of a target without any says more in a sentence. */
+static cs_status has_python(struct corescan *cs)
+{
+	const struct cs_target_info *t = &cs_scan_model(cs->scan)->target;
+
+	if (!t->python.found)
+		return cs_fail(&cs->err, CS_USAGE, 0, "there is no CPython in this target");
+	if (!t->python.supported)
+		return cs_fail(&cs->err, CS_USAGE, 0, "CPython %.40s is not supported%s%.120s",
+			       t->python.version ? t->python.version : "of unknown version",
+			       t->python.problem ? ": " : "", t->python.problem ? t->python.problem : "");
+	return CS_OK;
+}
+
 int corescan_command(struct corescan *cs, const char *name, size_t count, const char *const *words,
 		     uint64_t skip, char **text, uint64_t *shown, uint64_t *more)
 {
@@ -177,6 +191,8 @@ int corescan_command(struct corescan *cs, const char *name, size_t count, const 
 		st = cs_command_read(command, count, words, &options, &argument, &cs->err);
 	if (!st && !cs->scan)
 		st = cs_fail(&cs->err, CS_USAGE, 0, "no target is open");
+	if (!st && !strncmp(name, "pyheap ", 7) && !strcmp(command->is.view, "by-type"))
+		st = has_python(cs);
 	result = st ? cs_result_of(st) :
 		      answer_view(cs, command->is.view, argument, &options, text);
 	if (*text)

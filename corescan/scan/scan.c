@@ -136,8 +136,9 @@ static cs_status compare(struct cs_scan *scan, struct cs_error *err)
 		return CS_OK;
 	for (size_t i = 0; st == CS_NOTFOUND && i < image->threads.count && i < COMPARED_MAX; i++)
 		st = compare_page(scan, image->threads.items[i].sp, err);
-	for (size_t i = 0; st == CS_NOTFOUND && i < image->mem->segs.count && i < COMPARED_MAX; i++)
-		st = compare_page(scan, image->mem->segs.items[i].start, err);
+	for (size_t i = 0; st == CS_NOTFOUND && i < image->mappings.count && i < COMPARED_MAX; i++)
+		if (image->mappings.items[i].prot & CS_PROT_W)
+			st = compare_page(scan, image->mappings.items[i].range.start, err);
 	return st == CS_NOTFOUND ? CS_OK : st; /* nothing to lie about */
 }
 
