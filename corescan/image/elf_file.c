@@ -21,11 +21,6 @@ enum {
 	ROUND_ENTRIES = 64 /* of a table, in a round of the pulse */
 };
 
-struct table { /* a symbol table and its names, both inside the file */
-	const unsigned char *syms, *names;
-	size_t count, names_len;
-};
-
 struct cs_elf {
 	char *path;
 	const unsigned char *data;
@@ -39,7 +34,7 @@ struct cs_elf {
 	size_t load_count;
 	const unsigned char *build_id;
 	size_t build_id_len;
-	struct table tables[2]; /* .dynsym, .symtab */
+	struct cs_elf_table tables[2]; /* .dynsym, .symtab */
 	int dw_fd;
 	Elf *dw_elf;
 	Dwarf *dw;
@@ -141,9 +136,12 @@ static cs_status read_loads(struct cs_elf *elf, struct cs_error *err)
 			.filesz = cs_le64(ph + offsetof(Elf64_Phdr, p_filesz)),
 			.memsz = cs_le64(ph + offsetof(Elf64_Phdr, p_memsz)),
 			.off = cs_le64(ph + offsetof(Elf64_Phdr, p_offset)),
+			.align = cs_le64(ph + offsetof(Elf64_Phdr, p_align)),
 			.flags = cs_le32(ph + offsetof(Elf64_Phdr, p_flags)),
 		};
 
+		if (!load.align || load.align & (load.align - 1))
+			load.align = 1;
 		if (cs_le32(ph) != PT_LOAD || !cs_add(load.vaddr, load.memsz, &end))
 			continue;
 		/* a separate debug file keeps the headers, not the bytes */
@@ -193,7 +191,7 @@ static void read_tables(struct cs_elf *elf)
 
 		if (!syms || !names || !gelf_getshdr(names, &str))
 			continue;
-		elf->tables[sh.sh_type == SHT_SYMTAB] = (struct table){
+		elf->tables[sh.sh_type == SHT_SYMTAB] = (struct cs_elf_table){
 			.syms = syms,
 			.count = sh.sh_size / sizeof(Elf64_Sym),
 			.names = section_bytes(elf, &str),
@@ -292,6 +290,11 @@ const unsigned char *cs_elf_bytes(const struct cs_elf *elf, size_t *len)
 	return elf->data;
 }
 
+struct cs_elf_table cs_elf_table(const struct cs_elf *elf, bool is_dynamic)
+{
+	return elf->tables[!is_dynamic];
+}
+
 bool cs_elf_is_debug(const struct cs_elf *elf)
 {
 	return elf->is_debug;
@@ -320,7 +323,7 @@ const unsigned char *cs_elf_view(const struct cs_elf *elf, uint64_t vaddr, uint6
 }
 
 /* 2: the same name; 1: the name with a suffix; 0: another. */
-static int name_match(const struct table *t, uint64_t at, const char *name, size_t len)
+static int name_match(const struct cs_elf_table *t, uint64_t at, const char *name, size_t len)
 {
 	if (at >= t->names_len || t->names_len - at <= len || memcmp(t->names + at, name, len))
 		return 0;
@@ -336,7 +339,7 @@ static cs_status find_symbol(const struct cs_elf *elf, const char *name, bool tl
 	size_t len = strlen(name);
 
 	for (int nr = 0; nr < 2; nr++) {
-		const struct table *t = &elf->tables[nr];
+		const struct cs_elf_table *t = &elf->tables[nr];
 		const unsigned char *best = NULL;
 
 		for (size_t i = 0; t->names && i < t->count; i++) {

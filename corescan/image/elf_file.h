@@ -36,7 +36,7 @@ bool cs_elf_is_fixed(const struct cs_elf *elf);
 bool cs_elf_is_debug(const struct cs_elf *elf);
 
 struct cs_elf_load { /* one PT_LOAD */
-	uint64_t vaddr, filesz, memsz, off;
+	uint64_t vaddr, filesz, memsz, off, align; /* align: a power of two */
 	unsigned flags;
 };
 size_t cs_elf_loads(const struct cs_elf *elf, const struct cs_elf_load **out);
@@ -54,6 +54,14 @@ cs_status cs_elf_symbol(const struct cs_elf *elf, const char *name, uint64_t *va
  * TLS block (see cs_elf_tls). */
 cs_status cs_elf_tls_symbol(const struct cs_elf *elf, const char *name, uint64_t *off,
 			    uint64_t *size);
+
+/* A symbol table, .dynsym or .symtab: Elf64_Sym after Elf64_Sym, and their names.
+ * Borrowed; names NULL: there is none. A name may run past names_len. */
+struct cs_elf_table {
+	const unsigned char *syms, *names;
+	size_t count, names_len;
+};
+struct cs_elf_table cs_elf_table(const struct cs_elf *elf, bool is_dynamic);
 
 /* Section by name: virtual address and size. CS_NOTFOUND. */
 cs_status cs_elf_section(const struct cs_elf *elf, const char *name, uint64_t *addr, uint64_t *size);

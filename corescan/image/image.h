@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/pulse.h"
 #include "mem/mem.h"
+#include "mem/regs.h"
 
 enum cs_mapping_kind {
 	CS_MAPPING_ANON,
@@ -69,6 +70,7 @@ struct cs_thread {
 	int tid;
 	uint64_t sp, pc, fs_base;
 	const char *name; /* NULL when unknown (cores do not say) */
+	struct cs_regs regs; /* sp and pc among them */
 };
 
 /* A file somebody knows to be of that build, say a debugger that loaded it. */

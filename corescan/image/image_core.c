@@ -46,6 +46,7 @@ static cs_status read_status(struct cs_image *image, const unsigned char *desc, 
 	};
 	uint32_t nr = cs_le16(desc + STATUS_SIGNAL);
 
+	cs_regs_of_user(&t.regs, desc + STATUS_REGS);
 	if (!image->threads.count && is_signal(nr))
 		image->signal = (int)nr;
 	if (!cs_vec_push(&image->threads, t))

@@ -50,7 +50,12 @@ static cs_status add_threads(struct cs_image *image, const struct cs_live *live,
 {
 	for (size_t i = 0; i < live->threads.count; i++) {
 		const struct cs_live_thread *t = &live->threads.items[i];
-		struct cs_thread thread = { t->tid, t->sp, t->pc, t->fs_base, NULL };
+		struct cs_thread thread = { t->tid, t->sp, t->pc, t->fs_base, NULL, t->regs };
+
+		if (t->sp && t->pc) { /* a debugger says no more than these */
+			cs_regs_set(&thread.regs, CS_REG_SP, t->sp);
+			cs_regs_set(&thread.regs, CS_REG_PC, t->pc);
+		}
 
 		thread.name = cs_arena_text(&image->strings, t->name, strlen(t->name));
 		if (!thread.name || !cs_vec_push(&image->threads, thread))

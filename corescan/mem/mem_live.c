@@ -233,7 +233,8 @@ static cs_status read_threads(struct cs_live *live, struct cs_error *err)
 			continue;
 		if (!st)
 			st = add_thread(live, (struct cs_live_thread){ regs.tid, regs.sp, regs.pc,
-								       regs.fs_base, "" }, err);
+								       regs.fs_base, "", regs.regs },
+					err);
 		if (st)
 			return st;
 		if (regs.tid == live->pid) { /* first */

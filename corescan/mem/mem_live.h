@@ -13,6 +13,7 @@
 #define CS_MEM_LIVE_H
 #include "base/pulse.h"
 #include "mem/mem.h"
+#include "mem/regs.h"
 
 struct cs_live_vma { /* a line of /proc/PID/maps */
 	struct cs_range range;
@@ -26,6 +27,7 @@ struct cs_live_thread {
 	int tid;
 	uint64_t sp, pc, fs_base;
 	char name[32];
+	struct cs_regs regs;  /* beyond sp and pc; what is not known there may be here */
 };
 
 struct cs_live_stop; /* what ptrace holds */

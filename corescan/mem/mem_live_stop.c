@@ -300,6 +300,7 @@ cs_status cs_live_stop_regs(const struct cs_live_stop *stop, size_t nr, struct c
 	out->sp = regs.rsp;
 	out->pc = regs.rip;
 	out->fs_base = regs.fs_base;
+	cs_regs_of_user(&out->regs, (const unsigned char *)&regs);
 	return CS_OK;
 }
 

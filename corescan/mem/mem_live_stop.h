@@ -9,7 +9,7 @@
  */
 #ifndef CS_MEM_LIVE_STOP_H
 #define CS_MEM_LIVE_STOP_H
-#include "base/error.h"
+#include "mem/regs.h"
 
 struct cs_live_stop;
 
@@ -17,6 +17,7 @@ struct cs_live_regs {
 	int tid;
 	bool is_known; /* false: it did not stop in time, e.g. a parent in vfork */
 	uint64_t sp, pc, fs_base;
+	struct cs_regs regs;
 };
 
 /* Seize and interrupt all threads first, wait afterwards, until no new thread

@@ -19,9 +19,27 @@ struct cs_answer_row {
 
 struct cs_chunk_row {
 	cs_addr addr;	  /* what malloc returned; of what it gave nobody the start */
-	uint64_t size;	  /* with the header; of an mmapped chunk to the end of its mapping */
+	uint64_t size;	  /* with the header */
 	const char *type; /* NULL: not known; borrowed from the model */
 	enum cs_block_state state;
+};
+
+struct cs_holder_row { /* --dominators: a node of the tree, or equal siblings in one */
+	cs_addr addr;	  /* of the biggest */
+	const char *type; /* borrowed from the model */
+	const char *name; /* how one gets there */
+	uint64_t shallow, retained, count; /* bytes, of all of them */
+};
+
+struct cs_step_row { /* --why: a step from a root towards what was asked for */
+	const char *from, *edge, *type;
+	cs_addr to;
+};
+
+struct cs_leak_row { /* --leaks: a group of what nobody reaches */
+	const char *kind, *type; /* "leaked", "leaked-indirect", "garbage" */
+	uint64_t count, bytes;
+	cs_addr example;
 };
 
 struct cs_answer {
@@ -30,6 +48,9 @@ struct cs_answer {
 	 * (from the one asked for on) and behind them */
 	CS_VEC(struct cs_chunk_row) chunks;
 	uint64_t chunks_before, chunks_behind;
+	CS_VEC(struct cs_holder_row) holders;
+	CS_VEC(struct cs_step_row) steps;
+	CS_VEC(struct cs_leak_row) leaks;
 	struct cs_arena strings;
 };
 #endif

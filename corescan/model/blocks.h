@@ -52,6 +52,7 @@ struct cs_big_block { /* an mmapped chunk */
 	uint64_t len;	/* of the mapping */
 	cs_addr user;	/* first byte the program was given */
 	uint64_t usable;
+	struct cs_range chunk; /* with its header; the mapping's other bytes are overhead */
 	uint8_t allocator, state;
 };
 

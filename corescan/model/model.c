@@ -26,6 +26,8 @@ void cs_model_deinit(struct cs_model *model)
 	cs_vec_free(&model->anomalies);
 	cs_vec_free(&model->findings);
 	cs_vec_free(&model->sizes);
+	cs_vec_free(&model->threads.rows);
+	cs_vec_free(&model->threads.tasks);
 	cs_arena_deinit(&model->strings);
 }
 

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/pulse.h"
 #include "model/blocks.h"
+#include "model/threads.h"
 
 enum cs_category {
 	CS_PY_OBJECTS, CS_PY_OWNED, CS_PY_RUNTIME, CS_PY_UNIDENTIFIED, CS_PY_FREELISTS,
@@ -116,6 +117,7 @@ struct cs_model {
 	uint64_t anomaly_count;		     /* all of them */
 	CS_VEC(struct cs_finding) findings;
 	CS_VEC(struct cs_size_row) sizes;    /* made by settling */
+	struct cs_threads threads;
 	struct cs_ledger_row ledger[CS_CATEGORIES];
 	struct cs_mallinfo mallinfo;
 	struct cs_arena strings;

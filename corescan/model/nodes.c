@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRANULE = 16, RANK_BITS = 512, RANK_WORDS = RANK_BITS / 64, HINT_SHIFT = 20 };
+enum { GRANULE = 16, HINT_SHIFT = 20 };
 
 static bool is_used(unsigned state)
 {
@@ -15,25 +15,31 @@ static cs_status no_memory(struct cs_error *err)
 	return cs_fail(err, CS_NOMEM, 0, "no memory to number the blocks");
 }
 
+/* Without an instruction for it: not every x86-64 has one. */
+static unsigned count_bits(uint64_t x)
+{
+	x -= x >> 1 & 0x5555555555555555ull;
+	x = (x & 0x3333333333333333ull) + (x >> 2 & 0x3333333333333333ull);
+	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (unsigned)(x * 0x0101010101010101ull >> 56);
+}
+
 /* Set the bits of one span; *count goes on. */
 static cs_status number_span(const struct cs_span *span, struct cs_node_span *ns, uint64_t *count,
 			     struct cs_error *err)
 {
-	uint64_t granules = span->len / GRANULE;
-	size_t lines = (size_t)(granules / RANK_BITS + 1);
+	uint64_t granules = span->len / GRANULE, words = granules / 64 + 1;
 
 	ns->first = (uint32_t)*count;
-	ns->bits = calloc(lines, RANK_BITS / 8);
-	ns->ranks = malloc(lines * sizeof(uint32_t));
-	if (!ns->bits || !ns->ranks)
+	ns->words = calloc((size_t)words, sizeof(*ns->words));
+	if (!ns->words)
 		return no_memory(err);
 	for (uint64_t g = 0; g < granules; g = cs_span_next(span, g))
 		if (is_used(cs_tile_get(span->tiles, g)))
-			ns->bits[g / 64] |= 1ull << g % 64;
-	for (size_t i = 0; i < lines; i++) {
-		ns->ranks[i] = (uint32_t)(*count - ns->first);
-		for (size_t w = 0; w < RANK_WORDS; w++)
-			*count += (unsigned)__builtin_popcountll(ns->bits[i * RANK_WORDS + w]);
+			ns->words[g / 64].bits |= 1ull << g % 64;
+	for (uint64_t w = 0; w < words; w++) {
+		ns->words[w].before = (uint32_t)*count;
+		*count += count_bits(ns->words[w].bits);
 	}
 	if (*count >= CS_NO_NODE)
 		return cs_fail(err, CS_LIMIT, span->start, "more than 2^32 blocks are in use");
@@ -63,6 +69,25 @@ static cs_status number_big(struct cs_nodes *nodes, uint64_t count, struct cs_er
 	return CS_OK;
 }
 
+static void find_limits(struct cs_nodes *nodes)
+{
+	const struct cs_blocks *b = nodes->blocks;
+
+	nodes->lowest = UINT64_MAX;
+	for (size_t i = 0; i < b->spans.count; i++) {
+		const struct cs_span *s = &b->spans.items[i];
+
+		nodes->lowest = s->start < nodes->lowest ? s->start : nodes->lowest;
+		nodes->end = s->start + s->len > nodes->end ? s->start + s->len : nodes->end;
+	}
+	for (size_t i = 0; i < b->big.count; i++) {
+		const struct cs_big_block *g = &b->big.items[i];
+
+		nodes->lowest = g->start < nodes->lowest ? g->start : nodes->lowest;
+		nodes->end = g->start + g->len > nodes->end ? g->start + g->len : nodes->end;
+	}
+}
+
 cs_status cs_nodes_init(struct cs_nodes *nodes, struct cs_blocks *blocks, struct cs_error *err)
 {
 	uint64_t count = 0;
@@ -76,6 +101,7 @@ cs_status cs_nodes_init(struct cs_nodes *nodes, struct cs_blocks *blocks, struct
 		st = number_span(&blocks->spans.items[i], &nodes->spans[i], &count, err);
 	if (!st)
 		st = number_big(nodes, count, err);
+	find_limits(nodes);
 	if (st)
 		cs_nodes_deinit(nodes);
 	return st;
@@ -83,24 +109,12 @@ cs_status cs_nodes_init(struct cs_nodes *nodes, struct cs_blocks *blocks, struct
 
 void cs_nodes_deinit(struct cs_nodes *nodes)
 {
-	for (size_t i = 0; nodes->spans && i < nodes->blocks->spans.count; i++) {
-		free(nodes->spans[i].bits);
-		free(nodes->spans[i].ranks);
-	}
+	for (size_t i = 0; nodes->spans && i < nodes->blocks->spans.count; i++)
+		free(nodes->spans[i].words);
 	free(nodes->spans);
 	free(nodes->big);
 	free(nodes->big_nr);
 	memset(nodes, 0, sizeof(*nodes));
-}
-
-static uint32_t rank(const struct cs_node_span *ns, uint64_t granule)
-{
-	uint64_t line = granule / RANK_BITS, word = granule / 64;
-	uint32_t n = ns->first + ns->ranks[line];
-
-	for (uint64_t w = line * RANK_WORDS; w < word; w++)
-		n += (uint32_t)__builtin_popcountll(ns->bits[w]);
-	return n + (uint32_t)__builtin_popcountll(ns->bits[word] & ((1ull << granule % 64) - 1));
 }
 
 static const struct cs_span *find_span(struct cs_nodes *nodes, cs_addr addr)
@@ -130,12 +144,11 @@ static uint32_t big_at(struct cs_nodes *nodes, cs_addr addr)
 uint32_t cs_node_at(struct cs_nodes *nodes, cs_addr addr)
 {
 	const struct cs_span *span = find_span(nodes, addr);
-	const struct cs_node_span *ns;
+	const struct cs_node_word *word;
 	uint64_t granule;
 
 	if (!span)
 		return big_at(nodes, addr);
-	ns = &nodes->spans[span - nodes->blocks->spans.items];
 	granule = (addr - span->start) / GRANULE;
 	/* the program was given the bytes behind the header */
 	if (span->allocator == CS_ALLOC_GLIBC) {
@@ -146,39 +159,32 @@ uint32_t cs_node_at(struct cs_nodes *nodes, cs_addr addr)
 			return CS_NO_NODE;
 	}
 	granule = cs_span_start(span, granule);
-	return ns->bits[granule / 64] >> granule % 64 & 1 ? rank(ns, granule) : CS_NO_NODE;
+	word = &nodes->spans[span - nodes->blocks->spans.items].words[granule / 64];
+	if (!(word->bits >> granule % 64 & 1))
+		return CS_NO_NODE;
+	return word->before + count_bits(word->bits & ((1ull << granule % 64) - 1));
 }
 
-/* The granule of the n-th node of a span. */
-static uint64_t select_bit(const struct cs_node_span *ns, uint64_t lines, uint32_t n)
+/* The granule of a node of this span. */
+static uint64_t select_bit(const struct cs_node_span *ns, uint64_t words, uint32_t node)
 {
-	uint64_t lo = 0, hi = lines, word;
+	uint64_t lo = 0, hi = words, bits;
 
 	while (hi - lo > 1) {
 		uint64_t mid = lo + (hi - lo) / 2;
 
-		if (ns->ranks[mid] <= n)
+		if (ns->words[mid].before <= node)
 			lo = mid;
 		else
 			hi = mid;
 	}
-	n -= ns->ranks[lo];
-	for (word = lo * RANK_WORDS;; word++) {
-		uint32_t here = (uint32_t)__builtin_popcountll(ns->bits[word]);
-
-		if (n < here)
-			break;
-		n -= here;
-	}
-
-	uint64_t bits = ns->bits[word];
-
-	while (n--)
+	bits = ns->words[lo].bits;
+	for (uint32_t n = node - ns->words[lo].before; n; n--)
 		bits &= bits - 1;
-	return word * 64 + (unsigned)__builtin_ctzll(bits);
+	return lo * 64 + (unsigned)__builtin_ctzll(bits);
 }
 
-void cs_node_block(struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
+void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
 {
 	size_t lo = 0, hi = nodes->blocks->spans.count;
 	const struct cs_span *span;
@@ -197,9 +203,7 @@ void cs_node_block(struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
 	}
 	span = &nodes->blocks->spans.items[lo];
 	cs_blocks_granule(nodes->blocks, (uint32_t)lo,
-			  select_bit(&nodes->spans[lo], span->len / GRANULE / RANK_BITS + 1,
-				     node - nodes->spans[lo].first),
-			  out);
+			  select_bit(&nodes->spans[lo], span->len / GRANULE / 64 + 1, node), out);
 }
 
 void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
@@ -211,7 +215,7 @@ void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
 static bool next_bit(const struct cs_node_span *ns, uint64_t end, uint64_t *granule)
 {
 	for (uint64_t g = *granule; g < end; g = (g | 63) + 1) {
-		uint64_t bits = ns->bits[g / 64] >> g % 64;
+		uint64_t bits = ns->words[g / 64].bits >> g % 64;
 
 		if (!bits)
 			continue;

@@ -47,11 +47,15 @@ static void give(struct settle *s, enum cs_category category, uint64_t bytes)
 	s->covered += bytes;
 }
 
-static bool count_large(struct settle *s, enum cs_allocator allocator, uint64_t size)
+static bool count_used(struct settle *s, enum cs_allocator allocator, uint64_t size)
 {
 	uint64_t class = size / GRANULE;
 	uint32_t nr;
 
+	if (class < SMALL_SIZES) {
+		s->small_count[allocator][class]++;
+		return true;
+	}
 	if (!cs_map_get(&s->large[allocator], class, &nr)) {
 		struct cs_size_row row = { .size = size, .allocator = allocator };
 
@@ -74,13 +78,7 @@ static bool add_tile(struct settle *s, const struct cs_span *span, struct span_s
 {
 	sums->count[state]++;
 	sums->bytes[state] += granules * GRANULE;
-	if (!is_used(state))
-		return true;
-	if (granules < SMALL_SIZES) {
-		s->small_count[span->allocator][granules]++;
-		return true;
-	}
-	return count_large(s, span->allocator, granules * GRANULE);
+	return !is_used(state) || count_used(s, span->allocator, granules * GRANULE);
 }
 
 /* The tile that is open. */
@@ -180,15 +178,18 @@ static bool settle_big(struct settle *s, const struct cs_big_block *big)
 {
 	enum cs_category c = state_category[big->state][big->allocator];
 	uint64_t all = s->present(s->ctx, big->start, big->len);
-	uint64_t user = s->present(s->ctx, big->user, big->usable);
+	/* as in a heap: of what is used the program's bytes, of what is free the chunk */
+	uint64_t bytes = is_used(big->state) ?
+				 s->present(s->ctx, big->user, big->usable) :
+				 s->present(s->ctx, big->chunk.start, big->chunk.len);
 
-	user = user < all ? user : all;
-	give(s, c, user);
+	bytes = bytes < all ? bytes : all;
+	give(s, c, bytes);
 	s->model->ledger[c].blocks++;
-	give(s, CS_MALLOC_OVERHEAD, all - user);
+	give(s, CS_MALLOC_OVERHEAD, all - bytes);
 	if (cs_pulse_stops(s->model->pulse))
 		return false;
-	return !is_used(big->state) || count_large(s, big->allocator, big->len);
+	return !is_used(big->state) || count_used(s, big->allocator, big->chunk.len);
 }
 
 /* One interval competing for addresses; the lower rank wins. */

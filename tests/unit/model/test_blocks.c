@@ -15,7 +15,8 @@ static uint32_t add(struct cs_blocks *b, cs_addr start, uint64_t len, enum cs_al
 
 static void add_big(struct cs_blocks *b, cs_addr start, uint64_t len)
 {
-	struct cs_big_block big = { start, len, start + 16, len - 16, CS_ALLOC_GLIBC, CS_BLOCK_USED };
+	struct cs_big_block big = { start, len, start + 16, len - 16, { start, len },
+				    CS_ALLOC_GLIBC, CS_BLOCK_USED };
 
 	assert_int_equal(cs_blocks_add_big(b, big, NULL), CS_OK);
 }

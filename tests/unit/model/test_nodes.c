@@ -37,7 +37,8 @@ static void make_blocks(struct cs_blocks *blocks, size_t spans, uint64_t granule
 		if (rnd(3))
 			continue;
 
-		struct cs_big_block big = { at, 8192, at + 16, 8192 - 16, CS_ALLOC_GLIBC,
+		struct cs_big_block big = { at, 8192, at + 16, 8192 - 16, { at, 8192 },
+					    CS_ALLOC_GLIBC,
 					    (uint8_t)(rnd(2) ? CS_BLOCK_USED : CS_BLOCK_LOST) };
 
 		assert_int_equal(cs_blocks_add_big(blocks, big, NULL), CS_OK);

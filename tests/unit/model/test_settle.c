@@ -199,24 +199,57 @@ TEST(sizes_are_sorted_and_count_every_used_block)
 	struct cs_model m;
 	struct pages p;
 	struct cs_span *s;
-	struct cs_big_block big = { BASE + 100 * PAGE, 4 * PAGE, BASE + 100 * PAGE + 16, 4 * PAGE - 16,
+	const cs_addr at = BASE + 100 * PAGE;
+	struct cs_big_block big = { at, 4 * PAGE, at + 16, 4 * PAGE - 24, { at, 4 * PAGE - 16 },
 				    CS_ALLOC_GLIBC, CS_BLOCK_USED };
 
 	begin(&m, &p);
 	s = span(&m, BASE, 32 * PAGE, CS_ALLOC_GLIBC, CS_BLOCK_USED);
 	cs_span_mark(s, BASE + 48, CS_BLOCK_OWNED);
 	cs_span_mark(s, BASE + 96, CS_BLOCK_FREE);
-	cs_span_mark(s, BASE + PAGE, CS_BLOCK_USED); /* 31 pages: too big for the small table */
+	cs_span_mark(s, BASE + PAGE, CS_BLOCK_USED); /* 27 pages: too big for the small table */
+	cs_span_mark(s, BASE + 28 * PAGE + 16, CS_BLOCK_USED); /* as long as the mapped one */
 	assert_int_equal(cs_blocks_add_big(&m.blocks, big, NULL), CS_OK);
 	cs_blocks_seal(&m.blocks);
 	count_types(&m);
 	settle(&m, &p);
 	assert_int_equal(m.sizes.count, 3);
-	assert_int_equal(m.sizes.items[0].size, 31 * PAGE);
-	assert_int_equal(m.sizes.items[1].size, 4 * PAGE);
+	assert_int_equal(m.sizes.items[0].size, 27 * PAGE + 16);
+	assert_int_equal(m.sizes.items[1].size, 4 * PAGE - 16);
+	assert_int_equal(m.sizes.items[1].count, 2);
 	assert_int_equal(m.sizes.items[2].size, 48);
 	assert_int_equal(m.sizes.items[2].count, 2);
 	cs_model_deinit(&m);
+}
+
+TEST(a_mapped_chunk_counts_as_one_in_a_heap)
+{
+	const struct {
+		enum cs_block_state state;
+		enum cs_category category;
+		uint64_t bytes;
+	} rows[] = {
+		{ CS_BLOCK_USED, CS_MALLOC_UNTYPED, 4 * PAGE - 0x30 - 32 },
+		{ CS_BLOCK_TCACHE, CS_MALLOC_TCACHE, 4 * PAGE - 0x30 - 16 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		/* memalign's room before it, 16 bytes behind it */
+		struct cs_big_block big = { BASE, 4 * PAGE, BASE + 0x40, 4 * PAGE - 0x30 - 32,
+					    { BASE + 0x30, 4 * PAGE - 0x30 - 16 }, CS_ALLOC_GLIBC,
+					    (uint8_t)rows[i].state };
+		struct cs_model m;
+		struct pages p;
+
+		begin(&m, &p);
+		assert_int_equal(cs_blocks_add_big(&m.blocks, big, NULL), CS_OK);
+		cs_blocks_seal(&m.blocks);
+		settle(&m, &p);
+		assert_int_equal(m.ledger[rows[i].category].bytes, rows[i].bytes);
+		assert_int_equal(m.ledger[rows[i].category].blocks, 1);
+		assert_int_equal(m.ledger[CS_MALLOC_OVERHEAD].bytes, 4 * PAGE - rows[i].bytes);
+		cs_model_deinit(&m);
+	}
 }
 
 static uint64_t seed = 0x243f6a8885a308d3ull;
@@ -259,8 +292,10 @@ TEST(whatever_overlaps_the_ledger_sums_to_what_is_present)
 		for (uint64_t n = below(4); n; n--) {
 			cs_addr start = BASE + below(PAGES) * PAGE;
 			uint64_t len = (1 + below(30)) * PAGE;
-			struct cs_big_block big = { start, len, start + 16, len - below(2) * 16 - 16,
-						    CS_ALLOC_GLIBC, CS_BLOCK_USED + (uint8_t)below(5) };
+			uint64_t lead = below(PAGE / 16) * 16, size = len - lead - below(2) * 16;
+			struct cs_big_block big = { start, len, start + lead + 16, size - 16,
+						    { start + lead, size }, CS_ALLOC_GLIBC,
+						    (uint8_t)(1 + below(CS_BLOCK_STATES - 1)) };
 
 			assert_int_equal(cs_blocks_add_big(&m.blocks, big, NULL), CS_OK);
 		}
@@ -315,6 +350,7 @@ int main(void)
 		cmocka_unit_test(a_region_ends_with_the_address_space),
 		cmocka_unit_test(regions_as_deep_as_they_like_take_no_time),
 		cmocka_unit_test(sizes_are_sorted_and_count_every_used_block),
+		cmocka_unit_test(a_mapped_chunk_counts_as_one_in_a_heap),
 		cmocka_unit_test(whatever_overlaps_the_ledger_sums_to_what_is_present),
 		cmocka_unit_test(a_ledger_that_does_not_sum_is_refused),
 		cmocka_unit_test(anomalies_are_counted_without_end_and_kept_to_a_number),
