@@ -59,6 +59,7 @@ struct py {
 	cs_addr interps[PY_INTERPS_MAX];
 	size_t interp_count;
 	cs_addr type_type;
+	cs_addr code_type;	/* of code objects; 0: none was met yet */
 	const char *proven_by; /* what convinced the proof, for --doctor; a literal */
 	struct py_layout layout;
 	bool no_refcnt_zero; /* 3.14+: word 0 of a free-listed object is a link */
@@ -76,8 +77,14 @@ struct py {
 	uint64_t steps_left;  /* see py_step() */
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
 	uint64_t seen, to_see; /* bytes of heap the census is done with, and all; for the pulse */
+	CS_VEC(cs_addr) tasks; /* asyncio's, met by the census */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
 	cs_addr hunter;	      /* the object that claims it */
+	/* Not NULL: what py_claim() is told goes here, and nothing is claimed. True: a list
+	 * of blocks may be followed further. */
+	bool (*claimed)(void *ctx, cs_addr addr);
+	void *claimed_ctx;
+	struct py_plans *plans; /* py_visit.h's; NULL before its first question */
 };
 
 /* Find the runtime, choose and prove the layout. CS_NOTFOUND: no CPython here.
@@ -85,6 +92,7 @@ struct py {
 cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **out,
 		  struct cs_error *err);
 void py_destroy(struct py *py);
+void py_plans_destroy(struct py_plans *plans); /* py_visit.c */
 
 /* Shall the work end? Once a round in every loop over the target. */
 static inline bool py_stops(struct py *py)

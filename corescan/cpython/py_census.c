@@ -8,6 +8,7 @@ enum {
 	INLINE_SLACK = 48, /* one value, its order byte rounded up, and malloc's own slack */
 	SMALLEST_ADDRESS = 1 << 16, /* vm.mmap_min_addr: nothing is mapped below */
 	PREFETCH = 1024,   /* bytes ahead; the pool's own page and the next */
+	STATIC_MAX = 1 << 16, /* bytes of an object in a module's data that are looked at */
 	GC_NEXT_BACK = 16, /* PyGC_Head: _gc_next 16 bytes in front of the object */
 	FRONT = 64, /* more than headers of debugging and of the object ever have */
 	ROUND_OBJECTS = 8, /* of a pool are told in a round of the pulse */
@@ -30,6 +31,16 @@ static bool refcnt_lives(struct py *py, uint64_t word)
 		return true;
 	lives = py->no_refcnt_zero ? (uint32_t)word && !(word >> 32 & 0xffff) : word < REFCNT_MAX;
 	return lives && !py_seems_object(py, word);
+}
+
+uint64_t py_refcount(struct py *py, const struct py_obj *o)
+{
+	uint64_t word = cs_le64(o->p);
+
+	if (py_minor(&py->layout) < 12)
+		return word;
+	/* 3.12: immortal is all ones; 3.14: anything from 2^31 on */
+	return word & 1u << 31 ? UINT64_MAX : (uint32_t)word;
 }
 
 /* 3.13+: attribute values behind the object: capacity + 1 words, and a byte of
@@ -214,17 +225,24 @@ bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_o
 
 bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out)
 {
-	uint64_t run = cs_mem_run(py->mem, addr);
+	const struct cs_mem_seg *seg = cs_mem_find(py->mem, addr);
 	uint32_t nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
+	uint64_t run, pre, least;
 	const unsigned char *p;
 
-	if (nr == PY_NO_TYPE || addr % 8)
+	if (!seg || nr == PY_NO_TYPE || addr % 8)
 		return false;
-	if (run > 4096)
-		run = 4096; /* as much as a preview looks at */
-	p = cs_mem_view(py->mem, addr, run);
-	*out = (struct py_obj){ addr, p, run, &py->types.items[nr] };
-	return p && run >= py->types.items[nr].least && refcnt_lives(py, cs_le64(p));
+	run = seg->start + seg->len - addr;
+	if (run > STATIC_MAX)
+		run = STATIC_MAX;
+	pre = py->types.items[nr].pre;
+	if (addr - seg->start < pre)
+		return false;
+	p = cs_mem_view(py->mem, addr - pre, pre + run);
+	*out = (struct py_obj){ addr, p + pre, run, &py->types.items[nr] };
+	/* a static type ends where a heap type goes on */
+	least = out->type->flags & PY_FLAG_TYPE ? py_off(&py->layout, PY_TP_SIZE) : out->type->least;
+	return p && run >= least && refcnt_lives(py, cs_le64(p + pre));
 }
 
 cs_addr py_owner_of(struct py *py, cs_addr addr)

@@ -23,6 +23,9 @@ bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_o
 /* An object that is no block: in a module's data (None, static types). */
 bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out);
 
+/* How many references to it CPython counts; UINT64_MAX: it is immortal. */
+uint64_t py_refcount(struct py *py, const struct py_obj *o);
+
 /* The object that owns the block at addr; 0 when none claims it. O(all objects). */
 cs_addr py_owner_of(struct py *py, cs_addr addr);
 

@@ -2,6 +2,8 @@
  * metatype (StgInfo) from 3.13 on. CPython Modules/_ctypes/ctypes.h, stgdict.c
  * and _ctypes.c. Both own the same three blocks. */
 #include "cpython/py_families.h"
+#include "cpython/py_types.h"
+#include "cpython/py_visitor.h"
 
 enum {
 	FORMAT_MAX = 4096,
@@ -9,7 +11,8 @@ enum {
 	STGDICT_LEN = 192, STGDICT_AT = 48, /* the shared members begin with `size` */
 	STGINFO_AT = 8,
 	/* from there: */
-	LENGTH = 16, ELEMENTS = 40,
+	LENGTH = 16, ELEMENTS = 40, PROTO = 48, ARGTYPES = 80, CONVERTERS = 88, RESTYPE = 96,
+	CHECKER = 104, MODULE = 112, POINTER_TYPE = 120,
 	/* StgDict; StgInfo of 3.13 and 3.14 (which has pointer_type and dict_final more) */
 	DICT_FORMAT = 120, INFO_FORMAT_313 = 128, INFO_FORMAT_314 = 136,
 	NDIM = 8, SHAPE = 16, /* from format */
@@ -96,4 +99,47 @@ void py_ctype_claim(struct py *py, const struct py_obj *o)
 	py_heaptype_claim(py, o);
 	if (stg_of_type(py, o, &s))
 		stg_claim(py, o, &s);
+}
+
+/* Up to 3.12 the type visits its StgDict's proto; the rest is the dict's own. */
+static void visit_stgdict(struct py_visitor *v, const struct py_obj *o, uint8_t hold)
+{
+	const struct py_layout *l = &v->py->layout;
+	cs_addr dict = py_in_room(v, o, PY_TP_DICT) ? cs_le64(o->p + l->off[PY_TP_DICT]) : 0;
+	uint32_t nr = py_type_at(v->py, dict ? py_word(v->py, dict + py_off(l, PY_OB_TYPE)) : 0);
+
+	if (nr != PY_NO_TYPE && v->py->types.items[nr].family->claim == py_stgdict_claim)
+		py_emit_member(v, py_word(v->py, dict + STGDICT_AT + PROTO), hold, "proto");
+}
+
+/* From 3.13 on all is the type's. */
+static void visit_stginfo(struct py_visitor *v, const struct py_obj *o)
+{
+	static const struct {
+		uint16_t off;
+		const char *label;
+	} members[] = { { PROTO, "proto" },	    { ARGTYPES, "argtypes" },
+			{ CONVERTERS, "converters" }, { RESTYPE, "restype" },
+			{ CHECKER, "checker" },	    { MODULE, "module" },
+			{ POINTER_TYPE, "pointer_type" } };
+	size_t count = sizeof(members) / sizeof(members[0]) - (py_minor(&v->py->layout) < 14);
+	struct stg s;
+
+	for (size_t i = 0; stg_of_type(v->py, o, &s) && i < count; i++)
+		py_emit_member(v, cs_le64(s.p + members[i].off), v->strong, members[i].label);
+}
+
+void py_visit_stg(struct py_visitor *v, const struct py_obj *o)
+{
+	if (py_minor(&v->py->layout) < 13)
+		visit_stgdict(v, o, v->strong);
+	else
+		visit_stginfo(v, o);
+}
+
+/* The metatypes of arrays and simple types have type's own tp_traverse up to 3.12. */
+void py_visit_stg_hidden(struct py_visitor *v, const struct py_obj *o)
+{
+	if (py_minor(&v->py->layout) < 13)
+		visit_stgdict(v, o, PY_HIDDEN);
 }

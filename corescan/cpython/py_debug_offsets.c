@@ -31,6 +31,7 @@ static const struct {
 	{ PY_BYTES_SVAL, { 528, 608 } },	 { PY_STR_STATE, { 544, 624 } },
 	{ PY_STR_LENGTH, { 552, 632 } },	 { PY_ASCII_SIZE, { 560, 640 } },
 	{ PY_GC_SIZE, { 568, 648 } },		 { PY_GC_COLLECTING, { 576, 656 } },
+	{ PY_IFRAME_INSTR_PTR, { 248, 272 } },	 { PY_CODE_LINETABLE, { 304, 344 } },
 	{ PY_SET_USED, { 0, 504 } },		 { PY_SET_TABLE, { 0, 512 } },
 	{ PY_SET_MASK, { 0, 520 } },		 { PY_GEN_NAME, { 0, 672 } },
 	{ PY_GEN_IFRAME, { 0, 680 } },		 { PY_GEN_FRAME_STATE, { 0, 688 } },

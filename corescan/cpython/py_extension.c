@@ -5,6 +5,7 @@
 
 enum {
 	BASES_MAX = 64,
+	HAS_TZINFO = 24, TZINFO = 8, /* _PyTZINFO_HEAD, and its size at the struct's end */
 	FIRST = 16, /* first member after the object header */
 	/* buffered, Modules/_io/bufferedio.c 3.8-3.14 */
 	BUFFERED_BUFFER = 56, BUFFERED_LOCK = 104, BUFFERED_SIZE = 120,
@@ -132,6 +133,15 @@ uint64_t py_ndarray_sizeof(struct py *py, const struct py_obj *o)
 		size += data;
 	}
 	return size + ndim * 16;
+}
+
+/* time_alloc(), datetime_alloc() (Modules/_datetimemodule.c): without a tzinfo the struct ends
+ * before it, but for subclasses. */
+uint64_t py_time_need(struct py *py, const struct py_obj *o)
+{
+	uint64_t size = (uint64_t)o->type->basicsize;
+
+	return py_is_python_class(py, o->type->addr) || o->p[HAS_TZINFO] ? size : size - TZINFO;
 }
 
 /* An array that owns its data is the data's only owner; a view is not. */

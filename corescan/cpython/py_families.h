@@ -45,7 +45,8 @@ void py_stgdict_claim(struct py *py, const struct py_obj *o);
 uint64_t py_ctype_sizeof(struct py *py, const struct py_obj *o);
 void py_ctype_claim(struct py *py, const struct py_obj *o);
 
-/* py_extension.c: io, locks, struct, numpy, ElementTree */
+/* py_extension.c: io, locks, struct, datetime, numpy, ElementTree */
+uint64_t py_time_need(struct py *py, const struct py_obj *o);
 uint64_t py_buffered_sizeof(struct py *py, const struct py_obj *o);
 void py_buffered_claim(struct py *py, const struct py_obj *o);
 uint64_t py_bytesio_sizeof(struct py *py, const struct py_obj *o);
@@ -56,4 +57,7 @@ uint64_t py_ndarray_sizeof(struct py *py, const struct py_obj *o);
 void py_ndarray_claim(struct py *py, const struct py_obj *o);
 uint64_t py_element_sizeof(struct py *py, const struct py_obj *o);
 void py_element_claim(struct py *py, const struct py_obj *o);
+
+/* py_task.c: owns nothing, is noted */
+void py_task_claim(struct py *py, const struct py_obj *o);
 #endif

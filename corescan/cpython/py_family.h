@@ -42,12 +42,16 @@ struct py_family {
 	 * are shorter is no such family, whatever its flags and name say. */
 	enum py_field reads[3];
 	uint8_t reads_bytes;
+	uint8_t tail; /* so many bytes at the end of the struct may not be there */
 };
 
 extern const struct py_family py_family_object; /* everything without a family */
 
 /* The family that this very type begins, or NULL (look at its base). */
 const struct py_family *py_family_of_type(struct py *py, cs_addr type);
+
+/* Was this type made by a class statement (or type(), or PyErr_NewException)? */
+bool py_is_python_class(struct py *py, cs_addr type);
 
 /* Fill is_fixed, is_leaf, need, shallow of a new type. */
 void py_family_prepare(struct py *py, struct py_type *type);

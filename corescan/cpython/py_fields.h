@@ -14,6 +14,8 @@
 	F(RT_STATIC_STRINGS, "pyruntimestate", "cached_objects.interned_strings")                  \
 	F(RT_TRACEMALLOC, "pyruntimestate", "tracemalloc")                                         \
 	F(RT_EXTENSIONS, "pyruntimestate", "imports.extensions.hashtable")                         \
+	F(RT_GIL_LOCKED, "pyruntimestate", "ceval.gil.locked")                                     \
+	F(RT_TSTATE_CURRENT, "pyruntimestate", "gilstate.tstate_current")                          \
 	F(IS_SIZE, "_is", "")                                                                      \
 	F(IS_NEXT, "_is", "next")                                                                  \
 	F(IS_THREADS_HEAD, "_is", "tstate_head|threads.head")                                      \
@@ -29,6 +31,9 @@
 	F(IS_CONTEXT_STATE, "_is", "context")                                                      \
 	F(IS_ASYNC_GEN_STATE, "_is", "async_gen")                                                  \
 	F(IS_FREELISTS, "_is", "object_state.freelists")                                           \
+	F(IS_INTERNED, "_is", "cached_objects.interned_strings")                                   \
+	F(IS_STATIC_TYPES, "_is", "types.builtins.initialized|types.builtins")                     \
+	F(IS_EXTENSION_TYPES, "_is", "types.for_extensions.initialized")                           \
 	F(GC_SIZE, "_gc_runtime_state", "")                                                        \
 	F(GC_GENERATIONS, "_gc_runtime_state", "generations|young")                                \
 	F(GC_GENERATION_SIZE, "gc_generation", "")                                                 \
@@ -46,6 +51,10 @@
 	F(TS_DATASTACK_CHUNK, "_ts", "datastack_chunk")                                            \
 	F(STACK_CHUNK_PREVIOUS, "_stack_chunk", "previous")                                        \
 	F(STACK_CHUNK_SIZE, "_stack_chunk", "size")                                                \
+	F(IS_CEVAL_GIL, "_is", "ceval.gil")                                                        \
+	F(GIL_LOCKED, "_gil_runtime_state", "locked")                                              \
+	F(GIL_LAST_HOLDER, "_gil_runtime_state", "last_holder")                                    \
+	F(TS_STATUS, "_ts", "_status")                                                             \
 	/* obmalloc */                                                                             \
 	F(OBMALLOC_SIZE, "_obmalloc_state", "")                                                    \
 	F(OBMALLOC_ARENAS, "_obmalloc_state", "mgmt.arenas")                                       \
@@ -74,16 +83,25 @@
 	F(TP_BASICSIZE, "_typeobject", "tp_basicsize")                                             \
 	F(TP_ITEMSIZE, "_typeobject", "tp_itemsize")                                               \
 	F(TP_FLAGS, "_typeobject", "tp_flags")                                                     \
+	F(TP_TRAVERSE, "_typeobject", "tp_traverse")                                               \
 	F(TP_DOC, "_typeobject", "tp_doc")                                                         \
 	F(TP_BASE, "_typeobject", "tp_base")                                                       \
 	F(TP_DICT, "_typeobject", "tp_dict")                                                       \
 	F(TP_DICTOFFSET, "_typeobject", "tp_dictoffset")                                           \
+	F(TP_BASES, "_typeobject", "tp_bases")                                                     \
 	F(TP_MRO, "_typeobject", "tp_mro")                                                         \
+	F(TP_CACHE, "_typeobject", "tp_cache")                                                     \
+	F(TP_SUBCLASSES, "_typeobject", "tp_subclasses")                                           \
 	F(HT_SIZE, "_heaptypeobject", "")                                                          \
 	F(HT_NAME, "_heaptypeobject", "ht_name")                                                   \
+	F(HT_SLOTS, "_heaptypeobject", "ht_slots")                                                 \
 	F(HT_QUALNAME, "_heaptypeobject", "ht_qualname")                                           \
 	F(HT_CACHED_KEYS, "_heaptypeobject", "ht_cached_keys")                                     \
+	F(HT_MODULE, "_heaptypeobject", "ht_module")                                               \
 	F(HT_TPNAME, "_heaptypeobject", "_ht_tpname")                                              \
+	F(STATIC_TYPE_SIZE, "static_builtin_state|managed_static_type_state", "")                  \
+	F(STATIC_TYPE_TYPE, "static_builtin_state|managed_static_type_state", "type")              \
+	F(STATIC_TYPE_DICT, "static_builtin_state|managed_static_type_state", "tp_dict")           \
 	F(LONG_DIGIT, "_longobject", "ob_digit|long_value.ob_digit")                               \
 	F(LONG_TAG, "_longobject", "long_value.lv_tag")                                            \
 	F(FLOAT_FVAL, "PyFloatObject", "ob_fval")                                                  \
@@ -108,6 +126,7 @@
 	F(DICT_VALUES, "PyDictObject", "ma_values")                                                \
 	F(KEYS_REFCNT, "_dictkeysobject", "dk_refcnt")                                             \
 	F(KEYS_SLOTS, "_dictkeysobject", "dk_size")                                                \
+	F(KEYS_LOOKUP, "_dictkeysobject", "dk_lookup")                                             \
 	F(KEYS_LOG2_SIZE, "_dictkeysobject", "dk_log2_size")                                       \
 	F(KEYS_LOG2_INDEX_BYTES, "_dictkeysobject", "dk_log2_index_bytes")                         \
 	F(KEYS_KIND, "_dictkeysobject", "dk_kind")                                                 \
@@ -128,6 +147,9 @@
 	F(CODE_NLOCALS, "PyCodeObject", "co_nlocals")                                              \
 	F(CODE_NLOCALSPLUS, "PyCodeObject", "co_nlocalsplus")                                      \
 	F(CODE_STACKSIZE, "PyCodeObject", "co_stacksize")                                          \
+	F(CODE_VARNAMES, "PyCodeObject", "co_varnames")                                            \
+	F(CODE_LOCALSPLUSNAMES, "PyCodeObject", "co_localsplusnames")                              \
+	F(CODE_LOCALSPLUSKINDS, "PyCodeObject", "co_localspluskinds")                              \
 	F(CODE_CELLVARS, "PyCodeObject", "co_cellvars")                                            \
 	F(CODE_FREEVARS, "PyCodeObject", "co_freevars")                                            \
 	F(CODE_CELL2ARG, "PyCodeObject", "co_cell2arg")                                            \
@@ -145,11 +167,21 @@
 	F(CODE_ADAPTIVE, "PyCodeObject", "co_code_adaptive")                                       \
 	F(FRAME_SIZE, "_frame", "")                                                                \
 	F(FRAME_CODE, "_frame", "f_code")                                                          \
+	F(FRAME_BACK, "_frame", "f_back")                                                          \
+	F(FRAME_VALUESTACK, "_frame", "f_valuestack")                                              \
+	F(FRAME_STACKTOP, "_frame", "f_stacktop")                                                  \
+	F(FRAME_STACKDEPTH, "_frame", "f_stackdepth")                                              \
 	F(FRAME_LOCALSPLUS, "_frame", "f_localsplus")                                              \
 	F(FRAME_FRAME, "_frame", "f_frame")                                                        \
 	F(FRAME_DATA, "_frame", "_f_frame_data")                                                   \
+	F(CFRAME_CURRENT_FRAME, "_PyCFrame|_cframe|CFrame", "current_frame")                       \
 	F(IFRAME_CODE, "_PyInterpreterFrame", "f_code|f_executable")                               \
 	F(IFRAME_PREVIOUS, "_PyInterpreterFrame", "previous")                                      \
+	F(IFRAME_FUNC, "_PyInterpreterFrame", "f_func|f_funcobj")                                  \
+	F(IFRAME_LOCALS, "_PyInterpreterFrame", "f_locals")                                        \
+	F(IFRAME_FRAME_OBJ, "_PyInterpreterFrame", "frame_obj")                                    \
+	F(IFRAME_STACKTOP, "_PyInterpreterFrame", "stacktop")                                      \
+	F(IFRAME_STACKPOINTER, "_PyInterpreterFrame", "stackpointer")                              \
 	F(IFRAME_OWNER, "_PyInterpreterFrame", "owner")                                            \
 	F(IFRAME_LOCALSPLUS, "_PyInterpreterFrame", "localsplus")                                  \
 	F(GEN_CODE, "PyGenObject", "gi_code")                                                      \
@@ -160,8 +192,28 @@
 	F(FUNC_CODE, "PyFunctionObject", "func_code")                                              \
 	F(FUNC_QUALNAME, "PyFunctionObject", "func_qualname")                                      \
 	F(MODULE_DICT, "PyModuleObject", "md_dict")                                                \
+	F(MODULE_DEF, "PyModuleObject", "md_def")                                                  \
+	F(MODULE_DEF_SIZE, "PyModuleDef", "m_size")                                                \
 	F(MODULE_STATE, "PyModuleObject", "md_state")                                              \
-	F(MODULE_NAME, "PyModuleObject", "md_name")
+	F(MODULE_NAME, "PyModuleObject", "md_name")                                                \
+	/* threads, frames, tasks */                                                               \
+	F(CODE_CODE, "PyCodeObject", "co_code")                                                    \
+	F(CODE_LNOTAB, "PyCodeObject", "co_lnotab")                                                \
+	F(CODE_LINETABLE, "PyCodeObject", "co_linetable")                                          \
+	F(CODE_FIRSTTRACEABLE, "PyCodeObject", "_co_firsttraceable")                               \
+	F(FRAME_LASTI, "_frame", "f_lasti")                                                        \
+	F(CFRAME_PREVIOUS, "_PyCFrame|_cframe|CFrame", "previous")                                 \
+	F(IFRAME_PREV_INSTR, "_PyInterpreterFrame", "prev_instr")                                  \
+	F(IFRAME_INSTR_PTR, "_PyInterpreterFrame", "instr_ptr")                                    \
+	F(IFRAME_IS_ENTRY, "_PyInterpreterFrame", "is_entry")                                      \
+	F(GEN_FRAME, "PyGenObject", "gi_frame")                                                    \
+	F(ASEND_GEN, "PyAsyncGenASend", "ags_gen")                                                 \
+	F(WRAPPED_COROUTINE, "PyCoroWrapper", "cw_coroutine")                                      \
+	F(TASK_LOOP, "TaskObj", "task_loop")                                                       \
+	F(TASK_STATE, "TaskObj", "task_state")                                                     \
+	F(TASK_FUT_WAITER, "TaskObj", "task_fut_waiter")                                           \
+	F(TASK_CORO, "TaskObj", "task_coro")                                                       \
+	F(TASK_NAME, "TaskObj", "task_name")
 
 enum py_field {
 #define PY_FIELD_ENUM(name, tags, path) PY_##name,

@@ -43,8 +43,9 @@ cs_status py_layout_add_dwarf(struct py_layout *l, struct cs_elf *elf, struct cs
 			.tags = py_field_names[i].tags,
 			.path = py_field_names[i].path,
 			/* What this minor version does not have would cost a walk
-			 * over every DIE of the file. */
-			.wanted = l->off[i] != PY_NO_FIELD,
+			 * over every DIE of the file; so would asyncio's tasks, which
+			 * are of another one. */
+			.wanted = l->off[i] != PY_NO_FIELD && (i < PY_TASK_LOOP || i > PY_TASK_NAME),
 		};
 
 	cs_status st = cs_dwarf_members(elf, wants, PY_FIELD_COUNT, err);

@@ -358,7 +358,9 @@ void py_destroy(struct py *py)
 		return;
 	cs_vec_free(&py->pools);
 	cs_vec_free(&py->types);
+	cs_vec_free(&py->tasks);
 	cs_map_deinit(&py->type_by_addr);
 	cs_map_deinit(&py->row_by_name);
+	py_plans_destroy(py->plans);
 	free(py);
 }

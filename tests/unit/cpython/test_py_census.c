@@ -260,7 +260,7 @@ static const struct {
 	{ "collections.OrderedDict", 0 }, { "StgDict", 0 }, { "_io.BufferedReader", 0 },
 	{ "_io.BytesIO", 0 }, { "_io.StringIO", 0 }, { "_struct.Struct", 0 }, { "numpy.ndarray", 0 },
 	{ "xml.etree.ElementTree.Element", 0 }, { "_ctypes.CType_Type", 0 }, { "float", 0 },
-	{ "function", 0 },
+	{ "function", 0 }, { "_asyncio.Task", 0 },
 };
 
 /* Every family, objects as short as they may be, at the very end of memory: the

@@ -1,0 +1,127 @@
+/* tool_edges CORE ADDRESSES [text] - the references of objects, for tests to compare.
+ *
+ * ADDRESSES is a file of 64-bit words. Writes binary words to stdout: for each object its
+ * address, its first word (0: there is none), how many edges, and for each edge where it
+ * leads, then hold + kind * 256; at the end 0, 1 when the budget was used up, 0.
+ *
+ * With `text` lines instead: "ADDRESS <tab> TEXT <tab> TO", and for each frame of each
+ * thread "frame <tab> TEXT <tab> TO"; addresses decimal. With `all` for ADDRESSES the same of
+ * every object of the heaps. */
+#include "cpython/py_census.h"
+#include "cpython/py_visit.h"
+#include "scan/scan_state.h"
+
+#include <stdio.h>
+
+struct edges {
+	struct py *py;
+	CS_VEC(uint64_t) words;
+	char who[32];
+};
+
+static void put(struct edges *e, uint64_t word)
+{
+	if (!cs_vec_push(&e->words, word))
+		abort();
+}
+
+static void take(void *ctx, const struct py_edge *edge)
+{
+	struct edges *e = ctx;
+
+	put(e, edge->to);
+	put(e, edge->hold + edge->kind * 256u);
+}
+
+static void write_out(struct edges *e, uint64_t addr, uint64_t second)
+{
+	uint64_t head[3] = { addr, second, e->words.count / 2 };
+
+	fwrite(head, 8, 3, stdout);
+	if (e->words.count)
+		fwrite(e->words.items, 8, e->words.count, stdout);
+	e->words.count = 0;
+}
+
+static void print_edge(void *ctx, const struct py_edge *edge)
+{
+	struct edges *e = ctx;
+	char text[200];
+
+	py_edge_text(e->py, edge, text, sizeof(text));
+	printf("%s\t%s\t%" PRIu64 "\n", e->who, text, edge->to);
+}
+
+static void print_frame(void *ctx, cs_addr thread, cs_addr frame)
+{
+	struct edges *e = ctx;
+
+	(void)thread;
+	py_visit_frame(e->py, frame, print_edge, e);
+}
+
+static void answer(struct edges *e, uint64_t addr, bool as_text)
+{
+	struct py_obj o;
+	bool found = py_object_at(e->py, addr, &o);
+
+	snprintf(e->who, sizeof(e->who), "%" PRIu64, addr);
+	if (found)
+		py_visit(e->py, &o, as_text ? print_edge : take, e);
+	if (!as_text)
+		write_out(e, addr, found ? cs_le64(o.p) : 0);
+}
+
+static void answer_all(struct edges *e)
+{
+	struct cs_blocks *blocks = &e->py->model->blocks;
+
+	for (size_t i = 0; i < blocks->spans.count; i++) {
+		const struct cs_span *s = &blocks->spans.items[i];
+		uint64_t head = s->allocator == CS_ALLOC_GLIBC ? 16 : 0;
+
+		for (uint64_t g = 0; g < s->len / 16; g = cs_span_next(s, g)) {
+			struct cs_block block;
+			struct py_obj o;
+
+			if (cs_blocks_at(blocks, s->start + g * 16 + head, &block) &&
+			    py_object_at_block(e->py, &block, &o))
+				answer(e, o.addr, true);
+		}
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct cs_scan_options options = { .sysroot = NULL };
+	struct cs_error err = { .text = "" };
+	struct edges e = { .who = "" };
+	struct cs_scan *scan;
+	uint64_t addr;
+	bool as_text = argc > 3, all = argc > 2 && !strcmp(argv[2], "all");
+	FILE *in = argc > 2 ? fopen(all ? "/dev/null" : argv[2], "rb") : NULL;
+
+	if (!in)
+		return 2;
+	if (cs_scan_open(argv[1], &options, &scan, &err))
+		return fprintf(stderr, "%s\n", err.text), 3;
+	if (!scan->py) {
+		fclose(in);
+		cs_scan_close(scan);
+		return fprintf(stderr, "no Python is found or can be read there\n"), 3;
+	}
+	e.py = scan->py;
+	if (all)
+		answer_all(&e);
+	while (fread(&addr, 8, 1, in) == 1)
+		answer(&e, addr, as_text);
+	snprintf(e.who, sizeof(e.who), "frame");
+	if (as_text || all)
+		py_walk_frames(scan->py, print_frame, &e);
+	else
+		write_out(&e, 0, py_visit_was_cut(scan->py));
+	cs_vec_free(&e.words);
+	cs_scan_close(scan);
+	fclose(in);
+	return 0;
+}
