@@ -30,7 +30,8 @@ CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
 LDLIBS   += -ldw -lelf -lpthread
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
-	    corescan/glibc/*.c corescan/cpython/*.c corescan/graph/*.c corescan/report/*.c corescan/scan/*.c)
+	    corescan/glibc/*.c corescan/cpython/*.c corescan/graph/*.c corescan/report/*.c \
+	    corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)
@@ -85,6 +86,12 @@ $(TEST_PROGRAM) $(TOOL): $(B)/%: %.c $(B)/tests/support.a $(B)/libcorescan.a
 	@mkdir -p $(@D)
 	$(call SAY,CC,$<)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/tests/support.a $(B)/libcorescan.a -lcmocka $(LDLIBS) -lpthread -o $@
+
+# Write tables from the DWARF of interpreters; scripts/gen-py-layout and gen-py-shapes call
+# them. Not with the room the tables are for: it does not compile while they are old.
+GEN_OBJ      := $(filter $(foreach r,base mem image,$(B)/obj/corescan/$(r)/%),$(LIB_OBJ))
+$(B)/gen-py-%: scripts/gen_py_%.c corescan/cpython/py_fields.h corescan/cpython/py_shape_list.inc $(GEN_OBJ)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(GEN_OBJ) $(LDLIBS) -o $@
 
 # This one hands out no memory and stops the clock when it likes.
 $(B)/tests/unit/graph/test_graph_trouble: LDLIBS += -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc \

@@ -27,7 +27,7 @@ static const struct option options[] = {
 	{ "debug-dir", 0, "DIR", "look for separate debug files below DIR" },
 	{ "allow-swap-in", 0, NULL, "read swapped pages of a process back in at its cost" },
 	{ "quiet", 'q', NULL, "nothing on stderr but errors" },
-	{ "verbose", 'v', NULL, "each step and its time on stderr" },
+	{ "verbose", 'v', NULL, "stacks in full, with locals; each step's time on stderr" },
 	{ "version", 0, NULL, "print the version" },
 	{ "help", 'h', NULL, "print this" },
 };
@@ -116,7 +116,11 @@ static cs_status add_view(struct cs_cli *cli, const struct cs_view *view, const 
 		return cs_fail(err, CS_USAGE, 0, "more than %d views at once", CS_CLI_ASKS_MAX);
 	ask->view = view;
 	cli->scan.thorough = cli->scan.thorough || !strcmp(view->name, "doctor");
-	if (value && !cs_number_parse_address(value, &ask->addr))
+	cli->scan.threads = cli->scan.threads || view->needs == CS_NEEDS_THREADS;
+	if (value && view->argument && strchr(view->argument, '|') &&
+	    !cs_number_parse_address(value, &ask->addr))
+		ask->text = value; /* ADDR|TYPE */
+	else if (value && !cs_number_parse_address(value, &ask->addr))
 		return cs_fail(err, CS_USAGE, 0,
 			       "'%.40s' is not an address: use 0x and hexadecimal, or decimal", value);
 	cli->ask_count++;
@@ -144,6 +148,7 @@ static cs_status set_option(struct cs_cli *cli, const struct option *o, const ch
 
 	if (st != CS_NOTFOUND) {
 		cli->scan.no_values = cli->report.no_values;
+		cli->scan.locals = cli->is_verbose = cli->report.is_verbose;
 		return st == CS_OK ? st : cs_wrap(err, st, "--%s", o->name);
 	}
 	if (!strcmp(o->name, "pid")) {
@@ -164,8 +169,6 @@ static cs_status set_option(struct cs_cli *cli, const struct option *o, const ch
 		cli->scan.allow_swap_in = true;
 	else if (!strcmp(o->name, "quiet"))
 		cli->is_quiet = true;
-	else if (!strcmp(o->name, "verbose"))
-		cli->is_verbose = true;
 	else if (!strcmp(o->name, "version"))
 		cli->wants_version = true;
 	else
@@ -251,6 +254,8 @@ cs_status cs_cli_parse(int argc, char **argv, struct cs_cli *out, struct cs_erro
 		if (st)
 			return st;
 	}
+	if (!out->ask_count) /* the default page has them */
+		out->scan.threads = true;
 	return out->wants_help || out->wants_version ? CS_OK : check(out, err);
 }
 
@@ -273,7 +278,7 @@ void cs_cli_help(FILE *out)
 	      "Says where every byte of a process's memory belongs: glibc's malloc, CPython's\n"
 	      "heap, and the rest. TARGET is a core file or a pid.\n"
 	      "\n"
-	      "Views (without one: the summary in short and the ten biggest types)\n",
+	      "Views (without one: in short the summary, the ten biggest types and the threads)\n",
 	      out);
 	for (size_t i = 0; (view = cs_view_at(i)); i++)
 		if (view->build)

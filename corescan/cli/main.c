@@ -178,6 +178,8 @@ static int run(struct cs_cli *cli)
 		return complain(EXIT_TARGET, &(struct cs_error){ .text = "no memory" });
 	cli->report.look = look_of_stdout(cli->output != NULL);
 	cli->report.target = words_again(cli, again, sizeof(again));
+	for (size_t i = 0; i < cli->ask_count; i++)
+		cli->scan.graph |= cs_view_needs_graph(cli->asks[i].view);
 	cli->scan.progress = cs_progress_step;
 	cli->scan.progress_ctx = &progress;
 	cs_progress_begin(&progress, !cli->is_quiet && isatty(STDERR_FILENO), cli->is_verbose);

@@ -112,9 +112,10 @@ static cs_status add_mapped_row(struct cs_glibc *g, struct cs_error *err)
 	struct cs_arena_row row = {
 		.name = "mmapped",
 		.allocator = CS_ALLOC_GLIBC,
-		.system = g->mapped.bytes + g->mapped_free.bytes,
+		.system = glibc_mapped_bytes(g),
 		.used = g->mapped.bytes,
 		.free = g->mapped_free.bytes,
+		.overhead = g->mapped_overhead,
 		.heaps = g->mapped.count + g->mapped_free.count,
 	};
 
@@ -178,7 +179,7 @@ cs_status glibc_report(struct cs_glibc *g, struct cs_error *err)
 	m->hblkhd = g->libcs.items[0].mmapped_mem;
 	if (!g->libcs.items[0].mp) {
 		m->hblks = g->mapped.count + g->mapped_free.count;
-		m->hblkhd = g->mapped.bytes + g->mapped_free.bytes;
+		m->hblkhd = glibc_mapped_bytes(g);
 	}
 	tell_closing(g);
 	return st;

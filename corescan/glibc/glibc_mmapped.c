@@ -36,6 +36,7 @@ bool glibc_mapped_header(const unsigned char *p, uint64_t off, bool is_243, uint
 	out->len = len;
 	out->user = off + GLIBC_HEADER;
 	out->usable = len - out->user - (is_243 ? 8 : 0);
+	out->size = word & ~15ull;
 	return true;
 }
 
@@ -90,6 +91,7 @@ static cs_status record(struct search *s, cs_addr at, const struct glibc_mapped_
 		.len = c->len,
 		.user = at + c->user,
 		.usable = c->usable,
+		.chunk = { at + c->user - GLIBC_HEADER, c->size },
 		.allocator = CS_ALLOC_GLIBC,
 		.state = cached ? CS_BLOCK_TCACHE : CS_BLOCK_USED,
 	};
@@ -100,7 +102,8 @@ static cs_status record(struct search *s, cs_addr at, const struct glibc_mapped_
 		st = cs_model_region(g->model, (struct cs_range){ at, c->len }, CS_UNEXPLAINED, true,
 				     s->err);
 	sum->count++;
-	sum->bytes += c->len;
+	sum->bytes += c->size;
+	g->mapped_overhead += c->len - c->size;
 	return st;
 }
 
@@ -132,7 +135,7 @@ static cs_status search_range(struct search *s, struct cs_range r)
 static void compare(struct cs_glibc *g)
 {
 	uint64_t count = g->mapped.count + g->mapped_free.count;
-	uint64_t bytes = g->mapped.bytes + g->mapped_free.bytes, n = 0, sum = 0;
+	uint64_t bytes = glibc_mapped_bytes(g), n = 0, sum = 0;
 	bool known = false, drifts = false;
 
 	for (size_t i = 0; i < g->libcs.count; i++) {

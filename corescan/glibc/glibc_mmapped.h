@@ -7,6 +7,7 @@ struct glibc_mapped_chunk {
 	uint64_t len;	 /* of the mapping */
 	uint64_t user;	 /* offset of the user's first byte in it */
 	uint64_t usable;
+	uint64_t size; /* of the chunk, its header included */
 };
 
 /* Do the 16 bytes at p, `off` bytes behind the start of a mapping with at most room

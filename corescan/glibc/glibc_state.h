@@ -96,11 +96,16 @@ struct cs_glibc {
 	CS_VEC(struct glibc_piece) pieces;
 	CS_VEC(struct glibc_tcache) tcaches;
 	CS_VEC(cs_addr) mapped_cached; /* mmapped chunks seen in a tcache (2.43) */
-	struct glibc_count mapped, mapped_free;
-	uint64_t mapped_headers;
+	struct glibc_count mapped, mapped_free; /* bytes of the chunks alone */
+	uint64_t mapped_overhead; /* what their mappings hold besides */
 	bool no_memory; /* a vector could not grow; the stage returns CS_NOMEM */
 	uint64_t walked, walk_total; /* bytes of pieces, for the pulse */
 };
+
+static inline uint64_t glibc_mapped_bytes(const struct cs_glibc *g)
+{
+	return g->mapped.bytes + g->mapped_free.bytes + g->mapped_overhead;
+}
 
 /* Shall the work end? Once a round in every loop over the target. */
 static inline bool glibc_stops(struct cs_glibc *g)

@@ -27,6 +27,8 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 		options->format = CS_FORMAT_JSON;
 	else if (!strcmp(name, "no-values"))
 		options->no_values = true;
+	else if (!strcmp(name, "verbose"))
+		options->is_verbose = true;
 	else if (!strcmp(name, "sort"))
 		options->sort = value;
 	else if (!strcmp(name, "type"))
@@ -205,7 +207,8 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 			  const struct cs_report_options *options, struct cs_table *out,
 			  struct cs_error *err)
 {
-	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values };
+	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values,
+					 options->is_verbose, options->look.width };
 	struct cs_select wish = { .sort = options->sort, .min = options->min,
 				  .type = options->type, .skip = options->skip,
 				  .top = cs_report_top(options, ask->view),

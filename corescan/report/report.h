@@ -14,6 +14,7 @@ struct cs_ask {
 	const struct cs_view *view;
 	const struct cs_answer *answer; /* what view->needs; NULL: nothing is at addr */
 	cs_addr addr;			/* of a view with an argument */
+	const char *text;		/* what was given in place of an address; borrowed */
 };
 
 /* What the table of a document was, for whoever asked for it. */
@@ -30,6 +31,7 @@ struct cs_report_options {
 	uint64_t min;
 	const char *sort, *type;
 	bool no_values;
+	bool is_verbose; /* more of what a view has to say */
 	uint64_t skip; /* rows left out before the first: a next page */
 	struct cs_filter only;
 	struct cs_seen *seen; /* to be filled, of the last table; NULL: nobody asks */
@@ -43,7 +45,7 @@ struct cs_report_options {
 };
 
 /* Set one option by the name it has on the command line, without dashes:
- * format, json, top, sort, min, type, no-values. value is borrowed. CS_NOTFOUND:
+ * format, json, top, sort, min, type, no-values, verbose. value is borrowed. CS_NOTFOUND:
  * not an option of the report. CS_USAGE: a bad value, err says why. */
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
 			struct cs_error *err);

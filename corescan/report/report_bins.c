@@ -95,7 +95,7 @@ static bool count_all(struct bins *b, const struct cs_model *m)
 			ok = count_span(b, m, &m->blocks.spans.items[i]);
 	for (size_t i = 0; ok && i < m->blocks.big.count; i++) {
 		const struct cs_big_block *big = &m->blocks.big.items[i];
-		const struct bin free = { "mmapped", big->state, big->len, 0, big->usable };
+		const struct bin free = { "mmapped", big->state, big->chunk.len, 0, big->chunk.len };
 
 		if (big->allocator == CS_ALLOC_GLIBC && is_free(big->state))
 			ok = count_free(b, MAPPED, &free);

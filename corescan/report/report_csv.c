@@ -2,7 +2,29 @@
 #include "report/report.h"
 #include "report/report_escape.h"
 
-static void write_cell(FILE *out, const struct cs_cell *cell)
+#include <stdlib.h>
+#include <string.h>
+
+/* One field: the lines with " < " between them. False: no memory. */
+static bool write_list(FILE *out, const struct cs_list *list)
+{
+	size_t len = 1;
+	char *text, *at;
+
+	for (size_t i = 0; list && i < list->line_count; i++)
+		len += strlen(list->lines[i]) + strlen(" < ");
+	text = at = malloc(len);
+	if (!text)
+		return false;
+	for (size_t i = 0; list && i < list->line_count; i++)
+		at = stpcpy(stpcpy(at, i ? " < " : ""), list->lines[i]);
+	*at = 0;
+	cs_write_csv_text(out, text);
+	free(text);
+	return true;
+}
+
+static bool write_cell(FILE *out, const struct cs_cell *cell)
 {
 	switch (cell->type) {
 	case CS_CELL_TEXT:
@@ -19,7 +41,14 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 	case CS_CELL_ADDRESS:
 		fprintf(out, CS_ADDR, cell->number);
 		break;
+	case CS_CELL_ID:
+		if (cell->number)
+			fprintf(out, "%" PRIu64, cell->number);
+		break;
+	case CS_CELL_LIST:
+		return write_list(out, cell->list);
 	}
+	return true;
 }
 
 cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
@@ -40,10 +69,11 @@ cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_
 		for (size_t i = 0; i < t.column_count; i++) {
 			if (i)
 				putc(',', out);
-			write_cell(out, &cells[i]);
+			if (!write_cell(out, &cells[i]))
+				st = cs_fail(err, CS_NOMEM, 0, "no memory for a field");
 		}
 		putc('\n', out);
 	}
 	cs_table_deinit(&t);
-	return CS_OK;
+	return st;
 }

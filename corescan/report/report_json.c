@@ -9,6 +9,8 @@
 
 enum { SCHEMA = 1 };
 
+static void write_list(FILE *out, const struct cs_list *list);
+
 static void write_cell(FILE *out, const struct cs_cell *cell)
 {
 	switch (cell->type) {
@@ -26,7 +28,37 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 	case CS_CELL_ADDRESS:
 		fprintf(out, "\"" CS_ADDR "\"", cell->number);
 		break;
+	case CS_CELL_ID:
+		if (cell->number)
+			fprintf(out, "%" PRIu64, cell->number);
+		else
+			fputs("null", out);
+		break;
+	case CS_CELL_LIST:
+		write_list(out, cell->list);
+		break;
 	}
+}
+
+/* Lists in lists end: a view makes them, two deep at most. */
+static void write_list(FILE *out, const struct cs_list *list)
+{
+	const struct cs_cell *cell = list ? list->cells : NULL;
+
+	if (!list) {
+		fputs("null", out);
+		return;
+	}
+	putc('[', out);
+	for (size_t row = 0; row < list->rows; row++) {
+		fputs(row ? ",{" : "{", out);
+		for (const struct cs_column *c = list->columns; c->name; c++, cell++) {
+			fprintf(out, "%s\"%s\":", c == list->columns ? "" : ",", c->name);
+			write_cell(out, cell);
+		}
+		putc('}', out);
+	}
+	putc(']', out);
 }
 
 static void write_rows(FILE *out, const struct cs_table *t)
@@ -146,6 +178,24 @@ static void write_target(FILE *out, const struct cs_target_info *t)
 	fputs("}},\n", out);
 }
 
+/* The view that belongs to another: a member of it, whole. */
+static cs_status write_also(FILE *out, const struct cs_model *model, const struct cs_view *view,
+			    const struct cs_report_options *options, struct cs_error *err)
+{
+	struct cs_report_options all = { .format = CS_FORMAT_JSON, .no_values = options->no_values };
+	struct cs_ask ask = { .view = view };
+	struct cs_table t;
+	cs_status st = cs_report_table(model, &ask, &all, &t, err);
+
+	if (st)
+		return st;
+	fprintf(out, ",\n   \"%s\":{", view->name);
+	write_table(out, &t);
+	putc('}', out);
+	cs_table_deinit(&t);
+	return CS_OK;
+}
+
 static cs_status write_view(FILE *out, const struct cs_model *model, const struct cs_ask *ask,
 			    const struct cs_report_options *options, const char *before,
 			    struct cs_error *err)
@@ -159,9 +209,11 @@ static cs_status write_view(FILE *out, const struct cs_model *model, const struc
 	write_table(out, &t);
 	fputs(",\n   \"total\":", out);
 	write_sums(out, &t, t.total, "");
-	putc('}', out);
 	cs_table_deinit(&t);
-	return CS_OK;
+	if (ask->view->also)
+		st = write_also(out, model, cs_view_find(ask->view->also), options, err);
+	putc('}', out);
+	return st;
 }
 
 static cs_status write_anomalies(FILE *out, const struct cs_model *model, struct cs_error *err)
@@ -184,11 +236,12 @@ cs_status cs_json_write(FILE *out, const struct cs_model *model, const struct cs
 			size_t count, const struct cs_report_options *options, struct cs_error *err)
 {
 	const struct cs_ask page[] = { { .view = cs_view_find("summary") },
-				       { .view = cs_view_find("by-type") } };
+				       { .view = cs_view_find("by-type") },
+				       { .view = cs_view_find("threads") } };
 
 	if (!count) {
 		asks = page;
-		count = 2;
+		count = sizeof(page) / sizeof(page[0]);
 	}
 	fprintf(out, "{\"corescan\":{\"schema\":%d,\"version\":\"%s\"},\n", SCHEMA, CS_VERSION);
 	write_target(out, &model->target);

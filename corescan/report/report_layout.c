@@ -33,7 +33,7 @@ static void pen_to(struct pen *pen, unsigned column)
 
 static bool is_number(const struct cs_column *column)
 {
-	return column->type != CS_CELL_TEXT;
+	return column->type != CS_CELL_TEXT && column->type != CS_CELL_LIST;
 }
 
 /* The cell as text: its own, or its number in buf. */
@@ -42,7 +42,11 @@ static const char *cell_words(const struct grid *g, const struct cs_cell *cell,
 {
 	switch (cell->type) {
 	case CS_CELL_TEXT:
+	case CS_CELL_LIST:
 		return cell->text ? cell->text : "";
+	case CS_CELL_ID:
+		snprintf(buf, CS_NUMBER_LEN, "%" PRIu64, cell->number);
+		return cell->number ? buf : "";
 	case CS_CELL_COUNT:
 	case CS_CELL_SIZE:
 		cs_number_count(buf, cell->number);
@@ -349,19 +353,35 @@ static void write_heading(const struct grid *g, FILE *out)
 	putc('\n', out);
 }
 
+static void write_lines(const struct grid *g, FILE *out, const struct cs_list *list, unsigned indent)
+{
+	for (size_t i = 0, same; i < list->line_count; i += same) {
+		for (same = 1; i + same < list->line_count && !strcmp(list->lines[i], list->lines[i + same]);)
+			same++;
+		fprintf(out, "%*s", (int)indent, "");
+		cs_look_text(out, g->look, list->lines[i], g->look->width - indent);
+		putc('\n', out);
+		if (same > 1)
+			fprintf(out, "%*s(%zu times)\n", (int)indent + 9, "", same);
+	}
+}
+
 /* What stands under a row: texts of CS_COL_BELOW columns, at the second column. */
 static void write_below(const struct grid *g, FILE *out, const struct cs_cell *cells)
 {
 	for (size_t i = 0; i < g->table->column_count; i++) {
-		if (!(g->table->columns[i].flags & CS_COL_BELOW) || !cells[i].text ||
-		    !*cells[i].text)
-			continue;
-
+		const struct cs_cell *cell = &cells[i];
 		unsigned indent = g->width[0] + gap(g);
 
+		if (!(g->table->columns[i].flags & CS_COL_BELOW) || !cell->text || !*cell->text)
+			continue;
+		indent = indent < g->look->width / 2 ? indent : 4;
+		if (cell->type == CS_CELL_LIST && cell->list->is_long) {
+			write_lines(g, out, cell->list, indent);
+			continue;
+		}
 		cs_look_paint(out, g->look, CS_PAINT_FAINT);
-		cs_look_wrapped(out, g->look, cells[i].text,
-				indent < g->look->width / 2 ? indent : 4);
+		cs_look_wrapped(out, g->look, cell->text, indent);
 		cs_look_paint(out, g->look, CS_PAINT_NONE);
 	}
 }

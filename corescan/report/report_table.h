@@ -24,7 +24,9 @@ enum cs_cell_type {
 	CS_CELL_BYTES,	 /* rounded to units for people */
 	CS_CELL_SIZE,	 /* bytes again, but every one matters: never rounded */
 	CS_CELL_PERCENT, /* in thousandths of a percent */
-	CS_CELL_ADDRESS
+	CS_CELL_ADDRESS,
+	CS_CELL_ID,	 /* a number that names something: bare digits; 0: unknown */
+	CS_CELL_LIST	 /* rows of their own: the frames of a stack */
 };
 
 enum cs_column_flag {
@@ -46,10 +48,25 @@ struct cs_column {
 	unsigned flags; /* enum cs_column_flag */
 };
 
+struct cs_list;
+
 struct cs_cell { /* 24 bytes */
-	const char *text;
-	uint64_t number;
+	const char *text; /* of a list: in short, for people; NULL: not for them */
+	union {
+		uint64_t number;
+		const struct cs_list *list; /* borrowed; NULL: unknown */
+	};
 	enum cs_cell_type type; /* the column's, or in a column of mixed things its own */
+};
+
+/* A table in a cell: objects in JSON, its lines joined in CSV. On a terminal the
+ * cell's text, or its lines one by one. All borrowed. */
+struct cs_list {
+	const struct cs_column *columns; /* ends at a NULL name */
+	const struct cs_cell *cells;	 /* row after row */
+	const char *const *lines;	 /* for people: one or more a row */
+	size_t rows, line_count;
+	bool is_long; /* its lines one by one */
 };
 
 struct cs_table {
@@ -87,6 +104,11 @@ static inline struct cs_cell cs_cell_text(const char *text)
 static inline struct cs_cell cs_cell_number(enum cs_cell_type type, uint64_t number)
 {
 	return (struct cs_cell){ .number = number, .type = type };
+}
+
+static inline struct cs_cell cs_cell_list(const struct cs_list *list, const char *text)
+{
+	return (struct cs_cell){ .text = text, .list = list, .type = CS_CELL_LIST };
 }
 
 /* Append a row of column_count cells. Texts are borrowed. False: no memory, or told

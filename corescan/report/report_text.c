@@ -8,7 +8,8 @@
 #include <signal.h>
 #include <string.h>
 
-enum { PIECE_GAP = 3, PAGE_TYPES = 10, PAGE_LEAST = 3, PAGE_MOST = 8, PAGE_WORDS = 30 };
+enum { PIECE_GAP = 3, PAGE_TYPES = 10, PAGE_LEAST = 3, PAGE_MOST = 8, PAGE_WORDS = 30,
+       PAGE_THREADS = 5 };
 
 struct page {
 	FILE *out;
@@ -342,6 +343,29 @@ static void write_absent(const struct page *p, cs_addr addr)
 	cs_arena_deinit(&words);
 }
 
+/* What belongs to a view, when there is any of it. */
+static cs_status write_also(struct page *p, const struct cs_view *view, struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = view->title };
+	struct cs_report_options options = *p->options;
+	struct cs_ask ask = { .view = view };
+	struct cs_table t;
+	cs_status st;
+
+	options.sort = NULL;
+	options.seen = NULL;
+	options.skip = 0;
+	st = cs_report_table(p->model, &ask, &options, &t, err);
+	if (st)
+		return st;
+	if (t.total_rows) {
+		leave_line(p);
+		cs_layout_write(p->out, &t, &layout, &p->look);
+	}
+	cs_table_deinit(&t);
+	return CS_OK;
+}
+
 static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = ask->view->title };
@@ -359,7 +383,7 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 		write_missing(p);
 	if (!strcmp(ask->view->name, "doctor"))
 		return write_anomalies(p, err);
-	return CS_OK;
+	return ask->view->also ? write_also(p, cs_view_find(ask->view->also), err) : CS_OK;
 }
 
 /* All asked views; then where they lead that was not asked for. */
@@ -397,7 +421,8 @@ static cs_status write_page_summary(struct page *p, struct cs_error *err)
 	return CS_OK;
 }
 
-static cs_status write_page_types(struct page *p, struct cs_error *err)
+static cs_status write_page_types(struct page *p, size_t *types, bool *has_more,
+				  struct cs_error *err)
 {
 	const struct cs_ask ask = { .view = cs_view_find("by-type") };
 	struct cs_report_options options = *p->options;
@@ -419,18 +444,55 @@ static cs_status write_page_types(struct page *p, struct cs_error *err)
 		layout.aside = aside;
 	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
-	putc('\n', p->out);
-	hint(p, "--summary", "every category");
-	snprintf(aside, sizeof(aside), "all %s types", all);
-	hint(p, "--by-type --top 0", t.more_rows ? aside : "the types in full");
+	*types = t.total_rows;
+	*has_more = t.more_rows;
 	cs_table_deinit(&t);
 	return CS_OK;
+}
+
+static cs_status write_page_threads(struct page *p, struct cs_error *err)
+{
+	const struct cs_ask ask = { .view = &cs_view_threads_short };
+	const struct cs_layout layout = { .title = cs_view_threads_short.title, .is_brief = true };
+	struct cs_report_options options = *p->options;
+	struct cs_table t;
+	cs_status st;
+
+	options.sort = NULL;
+	options.top = PAGE_THREADS;
+	options.has_top = true;
+	st = cs_report_table(p->model, &ask, &options, &t, err);
+	if (st)
+		return st;
+	if (t.total_rows) {
+		leave_line(p);
+		cs_layout_write(p->out, &t, &layout, &p->look);
+	}
+	cs_table_deinit(&t);
+	return CS_OK;
+}
+
+/* Where the page leads. */
+static void hint_page(const struct page *p, size_t types, bool has_more)
+{
+	char aside[96], all[CS_NUMBER_LEN];
+
+	cs_number_count(all, types);
+	snprintf(aside, sizeof(aside), "all %s types", all);
+	putc('\n', p->out);
+	hint(p, "--summary", "every category");
+	hint(p, "--by-type --top 0", has_more ? aside : "the types in full");
+	if (p->model->threads.rows.count)
+		hint(p, "--threads", "whole stacks, Python and native");
+	hint_anomalies(p);
 }
 
 cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs_ask *asks,
 			size_t count, const struct cs_report_options *options, struct cs_error *err)
 {
 	struct page p = { .out = out, .model = model, .options = options, .look = options->look };
+	bool has_more = false;
+	size_t types = 0;
 	cs_status st;
 
 	if (!p.look.width)
@@ -443,8 +505,10 @@ cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs
 		return write_views(&p, asks, count, err);
 	st = write_page_summary(&p, err);
 	if (!st)
-		st = write_page_types(&p, err);
+		st = write_page_types(&p, &types, &has_more, err);
 	if (!st)
-		hint_anomalies(&p);
+		st = write_page_threads(&p, err);
+	if (!st)
+		hint_page(&p, types, has_more);
 	return st;
 }

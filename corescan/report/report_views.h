@@ -16,6 +16,8 @@ struct cs_view_source {
 	const struct cs_answer *answer; /* NULL when nothing is at addr, or none is needed */
 	cs_addr addr;
 	bool no_values;			/* leave out text of the target's objects */
+	bool is_verbose;
+	unsigned width;			/* of a terminal's line; 0: nobody will see it there */
 };
 
 /* What must be looked up before the view can be built: the report may not read memory. */
@@ -24,7 +26,11 @@ enum cs_view_needs {
 	CS_NEEDS_OBJECT,
 	/* The rows wanted and no others, in the order of their addresses: such a
 	 * table is not sorted nor filtered. */
-	CS_NEEDS_CHUNKS
+	CS_NEEDS_CHUNKS,
+	CS_NEEDS_THREADS, /* that the model's threads are known */
+	CS_NEEDS_DOMINATORS, /* these need the reference graph */
+	CS_NEEDS_WHY,
+	CS_NEEDS_LEAKS
 };
 
 struct cs_view {
@@ -40,6 +46,7 @@ struct cs_view {
 	unsigned text_top;	/* rows in text when nobody said --top; 0: all */
 	unsigned data_top;	/* the same in JSON and CSV */
 	enum cs_view_needs needs;
+	const char *also;	/* a view that belongs to it and is shown with it when it has rows */
 	const char *next, *next_why; /* the option to go on with; NULL: none */
 	struct cs_command command;   /* of a debugger: "corescan by-type" */
 };
@@ -58,10 +65,33 @@ const char *cs_kind_name(enum cs_type_kind kind);
 const char *cs_allocator_name(enum cs_allocator allocator);
 const char *cs_chunk_state_name(enum cs_block_state state);
 
+/* The views of the reference graph; in report_holders.c. */
+extern const struct cs_column cs_dominator_columns[], cs_why_columns[], cs_leak_columns[];
+cs_status cs_build_dominators(const struct cs_view_source *source, struct cs_table *table,
+			      struct cs_error *err);
+cs_status cs_build_why(const struct cs_view_source *source, struct cs_table *table,
+		       struct cs_error *err);
+cs_status cs_build_leaks(const struct cs_view_source *source, struct cs_table *table,
+			 struct cs_error *err);
+
+/* Does it need the reference graph? */
+static inline bool cs_view_needs_graph(const struct cs_view *view)
+{
+	return view->needs >= CS_NEEDS_DOMINATORS;
+}
+
 /* The views of malloc's blocks; in report_bins.c. */
 extern const struct cs_column cs_bin_columns[], cs_chunk_columns[];
 cs_status cs_build_bins(const struct cs_view_source *source, struct cs_table *table,
 			struct cs_error *err);
 cs_status cs_build_chunks(const struct cs_view_source *source, struct cs_table *table,
 			  struct cs_error *err);
+
+/* What threads do; in report_threads.c. The short one is for the default page. */
+extern const struct cs_column cs_thread_columns[], cs_task_columns[];
+extern const struct cs_view cs_view_threads_short;
+cs_status cs_build_threads(const struct cs_view_source *source, struct cs_table *table,
+			   struct cs_error *err);
+cs_status cs_build_tasks(const struct cs_view_source *source, struct cs_table *table,
+			 struct cs_error *err);
 #endif

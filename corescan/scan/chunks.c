@@ -2,9 +2,10 @@
  * for the rows of the page only; the rest is counted from the tiles. */
 #include "cpython/py_census.h"
 #include "report/report.h"
-#include "scan/scan_state.h"
+#include "scan/answers.h"
+#include "scan/threads.h"
 
-enum { GRANULE = 16, MALLOC_HEADER = 16 };
+enum { GRANULE = 16 };
 
 /* Between two blocks: heaps and mmapped chunks in one order, that of addresses. */
 struct place {
@@ -116,14 +117,11 @@ static struct cs_chunk_row describe(struct cs_scan *scan, cs_addr tile)
 		return row;
 	row.addr = block.addr;
 	row.state = block.state;
-	if (block.span == CS_BIG_BLOCK) {
-		const struct cs_big_block *big = &blocks->big.items[block.granule];
-
-		row.size = big->start + big->len - (big->user - MALLOC_HEADER);
-	} else {
+	if (block.span == CS_BIG_BLOCK)
+		row.size = blocks->big.items[block.granule].chunk.len;
+	else
 		row.size = (cs_span_next(&blocks->spans.items[block.span], block.granule) -
 			    block.granule) * GRANULE;
-	}
 	if (block.state == CS_BLOCK_OBJECT && scan->py && py_object_at_block(scan->py, &block, &o))
 		row.type = scan->model.types.items[o.type->model_nr].name;
 	return row;
@@ -156,6 +154,14 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	case CS_NEEDS_CHUNKS:
 		return list_chunks(scan, ask->addr, options->skip,
 				   cs_report_top(options, ask->view), out, err);
+	case CS_NEEDS_THREADS:
+		return cs_scan_threads(scan, options->is_verbose && !scan->options.no_values, err);
+	case CS_NEEDS_DOMINATORS:
+		return cs_answer_dominators(scan, cs_report_top(options, ask->view), out, err);
+	case CS_NEEDS_WHY:
+		return cs_answer_why(scan, ask->addr, ask->text, 0, out, err);
+	case CS_NEEDS_LEAKS:
+		return cs_answer_leaks(scan, out, err);
 	case CS_NEEDS_MODEL:
 		break;
 	}

@@ -11,7 +11,8 @@
 
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
-static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "pid", "allow-swap-in" };
+static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "pid", "allow-swap-in",
+					  "graph" };
 
 unsigned corescan_abi(void)
 {
@@ -221,6 +222,9 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.is_pid = cs_handle_value(cs, "pid"),
 		.allow_swap_in = cs_handle_value(cs, "allow-swap-in"),
 		.no_values = cs_handle_value(cs, "no-values"),
+		.graph = cs_handle_value(cs, "graph"),
+		.live_threads = true,
+		.locals = cs_handle_value(cs, "verbose"),
 		.progress = on_beat,
 		.progress_ctx = cs,
 		.read = cs->hooks.read ? on_read : NULL,
@@ -295,9 +299,10 @@ static cs_status threads_of(const struct corescan_process *process, struct cs_li
 	if (!threads)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the threads");
 	for (size_t i = 0; i < process->thread_count; i++)
-		threads[i] = (struct cs_live_thread){ (int)process->threads[i].tid,
-						      process->threads[i].sp, process->threads[i].pc,
-						      process->threads[i].fs_base, "" };
+		threads[i] = (struct cs_live_thread){ .tid = (int)process->threads[i].tid,
+						      .sp = process->threads[i].sp,
+						      .pc = process->threads[i].pc,
+						      .fs_base = process->threads[i].fs_base };
 	*out = threads;
 	return CS_OK;
 }
@@ -319,6 +324,8 @@ int corescan_open_process(struct corescan *cs, const struct corescan_process *pr
 		st = threads_of(process, &threads, &cs->err);
 	if (st)
 		return cs_result_of(st);
+
+	options.live_threads = false; /* it stays as it is */
 
 	struct cs_scan_process from = {
 		.name = process->name,

@@ -3,6 +3,7 @@
 
 #include "report/report_commands.h"
 #include "report/report_number.h"
+#include "scan/threads.h"
 
 #include <string.h>
 
@@ -79,7 +80,10 @@ static cs_status set_ask(struct corescan *cs, const char *view, const char *argu
 			       argument ? "no argument" : "an address");
 	if (!strcmp(view, "doctor"))
 		cs_scan_prove(cs->scan);
-	if (argument && !cs_number_parse_address(argument, &ask->addr))
+	if (argument && strchr(ask->view->argument, '|') &&
+	    !cs_number_parse_address(argument, &ask->addr))
+		ask->text = argument; /* ADDR|TYPE */
+	else if (argument && !cs_number_parse_address(argument, &ask->addr))
 		return cs_fail(&cs->err, CS_USAGE, 0, "'%.40s' is not an address", argument);
 	st = cs_scan_answer(cs->scan, ask, options, answer, &cs->err);
 	if (st == CS_OK)
@@ -120,6 +124,8 @@ static int answer_view(struct corescan *cs, const char *view, const char *argume
 	cs_handle_enter(cs);
 	if (view)
 		st = set_ask(cs, view, argument, options, &ask, &answer);
+	else
+		st = cs_scan_threads(cs->scan, false, &cs->err);
 	if (!st)
 		st = render(cs, &ask, view ? 1 : 0, options, text);
 	st = cs_handle_leave(cs, st);

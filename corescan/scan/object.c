@@ -154,5 +154,8 @@ void cs_answer_deinit(struct cs_answer *answer)
 {
 	cs_vec_free(&answer->rows);
 	cs_vec_free(&answer->chunks);
+	cs_vec_free(&answer->holders);
+	cs_vec_free(&answer->steps);
+	cs_vec_free(&answer->leaks);
 	cs_arena_deinit(&answer->strings);
 }

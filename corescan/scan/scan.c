@@ -8,7 +8,9 @@
 #include "glibc/glibc_rootless.h"
 #include "mem/mem_callback.h"
 #include "mem/mem_core.h"
+#include "scan/heap_graph.h"
 #include "scan/regions.h"
+#include "scan/threads.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -316,25 +318,47 @@ static void describe_files(struct cs_scan *scan)
 	}
 }
 
-static cs_status work(struct cs_scan *scan, struct cs_error *err)
+/* Everything that needs the target's memory. */
+static cs_status read_all(struct cs_scan *scan, struct cs_stacks **stacks, struct cs_error *err)
 {
-	cs_status st;
+	bool has_locals = scan->options.locals && !scan->options.no_values;
+	cs_status st = cs_pulse_step(&scan->pulse, "malloc", 100, 300, err);
 
-	describe_target(scan);
-	describe_files(scan);
-	st = cs_pulse_step(&scan->pulse, "malloc", 100, 300, err);
 	if (!st)
 		st = walk(scan, err);
 	if (!st)
 		st = cs_regions_of_image(scan->image, &scan->model, err);
+	if (!st && (scan->options.threads || (scan->options.live_threads && scan->live))) {
+		st = cs_pulse_step(&scan->pulse, "stacks", 900, 920, err);
+		if (!st)
+			st = cs_stacks_read(scan, has_locals, stacks, err);
+	}
 	if (!st)
-		st = cs_pulse_step(&scan->pulse, "ledger", 900, 1000, err);
+		st = cs_pulse_step(&scan->pulse, "ledger", 920, 980, err);
 	if (!st)
 		st = cs_model_settle(&scan->model, present_of, scan->image->mem, err);
 	if (!st)
 		st = cs_model_check(&scan->model, err);
+	return st;
+}
+
+static cs_status work(struct cs_scan *scan, struct cs_error *err)
+{
+	__attribute__((cleanup(cs_stacks_destroyp))) struct cs_stacks *stacks = NULL;
+	cs_status st;
+
+	describe_target(scan);
+	describe_files(scan);
+	st = read_all(scan, &stacks, err);
+	if (!st && scan->options.graph)
+		st = cs_heap_graph_create(scan, &scan->graph, err);
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
+	if (!st && stacks) {
+		st = cs_pulse_step(&scan->pulse, "names", 980, 1000, err);
+		if (!st)
+			st = cs_stacks_name(stacks, err);
+	}
 	return st;
 }
 
@@ -388,6 +412,7 @@ void cs_scan_close(struct cs_scan *scan)
 {
 	if (!scan)
 		return;
+	cs_heap_graph_destroy(scan->graph);
 	py_destroy(scan->py);
 	cs_glibc_destroy(scan->glibc);
 	cs_image_destroy(scan->image);

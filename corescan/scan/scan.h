@@ -21,6 +21,10 @@ struct cs_scan_options {
 	bool is_pid;	    /* target is a pid whatever files exist */
 	bool allow_swap_in; /* live: read swapped pages back in */
 	bool thorough;	    /* --doctor: prove more than the views need */
+	bool threads;	    /* what each thread does; else looked up when it is asked for */
+	bool live_threads;  /* the same of a process that will run again and cannot be asked */
+	bool locals;	    /* and previews of local variables */
+	bool graph;	    /* a view will need the reference graph: make it while memory can be read */
 	bool no_values;	    /* never copy text of the target's objects into the model */
 	/* Called now and then with what is being done and how far it is (0..1000, never
 	 * back), may be NULL. Returning false ends the scan with CS_STOPPED within a

@@ -6,6 +6,7 @@
 
 struct py;
 struct cs_glibc;
+struct cs_heap_graph;
 
 struct cs_scan {
 	struct cs_scan_options options;
@@ -17,6 +18,7 @@ struct cs_scan {
 	const struct cs_scan_process *process; /* while it is being opened: whoever holds it says */
 	struct cs_glibc *glibc;
 	struct py *py;
+	struct cs_heap_graph *graph; /* NULL: no view needed it yet */
 	bool is_proven; /* cs_scan_prove() has nothing left to do */
 };
 #endif

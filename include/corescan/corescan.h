@@ -65,7 +65,9 @@ CORESCAN_API struct corescan *corescan_new(void);
 
 /* Set an option, named as on the command line without dashes. Before opening:
  * "exe", "sysroot", "debug-dir", "pid" ("1": the target is a pid whatever files
- * exist), "allow-swap-in". At any time, for the renderings that follow: "top",
+ * exist), "allow-swap-in", "graph" ("1": of a process that will run again, make
+ * what "dominators", "why" and "leaks" need while it is stopped; of others it is made
+ * when they are asked). At any time, for the renderings that follow: "top",
  * "sort", "min", "type", "no-values", and for text: "width" in columns, "ascii"
  * ("1": no letter beyond it), "bars", "color", "commands" ("gdb": name debugger
  * commands to go on with, not the program's options), "header" ("0": none).

@@ -13,7 +13,7 @@ try() {
 	code=$?
 	[ $code -le 1 ] || echo "$*: exit $code, $(cat err)"
 }
-try --summary --by-type --by-size --arenas --bins --chunks 0 --object 0x1000 --doctor
+try --summary --by-type --by-size --arenas --bins --chunks 0 --threads --tasks --object 0x1000 --doctor
 try --format text --top=3 --sort bytes --min 1k --type 'x*' -v
 try --format json --no-values --exe /bin/sleep --sysroot / --debug-dir /usr/lib/debug --verbose
 try --json --top 0 --allow-swap-in --output=file --
@@ -31,7 +31,12 @@ try --chunks 0 --format csv --top 3
 [ "$(wc -l < out)" = 4 ] || echo "--chunks --top 3 gave $(wc -l < out) lines"
 try --chunks 0x10
 [ $code = 1 ] && grep -q '0x10 is in no heap of malloc' out || echo "exit $code for no heap: $(cat out)"
-try --by-size --arenas --summary
+try --threads --format csv
+[ "$(head -n 1 out)" = tid,name,gil,python,native,stack,note ] || echo "csv begins with $(head -n 1 out)"
+grep -q 'nanosleep' out || echo "no function of a sleeper: $(cat out)"
+try --threads --verbose
+grep -q 'native .*nanosleep' out || echo "no line for a frame: $(cat out)"
+try --by-size --arenas --threads --summary
 awk 'length($0) > 80 { print "too long when piped: " $0 }' out
 grep -n -E '^(BLOCK SIZE|ARENAS|WHERE)' out | sed 's/ .*//'
 try --quiet -o /dev/null

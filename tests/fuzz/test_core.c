@@ -5,8 +5,10 @@
  * and spoiled. Whatever the bytes, the scan answers or says why not, and its
  * ledger sums to what is present. */
 #include "forge_core.h"
+#include "cpython/py_census.h"
+#include "cpython/py_visit.h"
 #include "report/report.h"
-#include "scan/scan.h"
+#include "scan/scan_state.h"
 #include "cs_test.h"
 
 #include <stdio.h>
@@ -44,29 +46,72 @@ static void ask(struct cs_scan *scan)
 	}
 }
 
+static void take_edge(void *ctx, const struct py_edge *edge)
+{
+	char text[32];
+
+	py_edge_text(ctx, edge, text, sizeof(text));
+}
+
+static void take_frame(void *ctx, cs_addr thread, cs_addr frame)
+{
+	(void)thread;
+	py_visit_frame(ctx, frame, take_edge, ctx);
+}
+
+/* What every object and frame holds. */
+static void follow(struct cs_scan *scan)
+{
+	struct cs_blocks *blocks = &cs_scan_model(scan)->blocks;
+	struct py *py = scan->py;
+
+	if (!py)
+		return;
+	py_visit_begin(py);
+	for (size_t i = 0; i < blocks->spans.count; i++) {
+		const struct cs_span *s = &blocks->spans.items[i];
+		uint64_t head = s->allocator == CS_ALLOC_GLIBC ? 16 : 0;
+
+		for (uint64_t g = 0; g < s->len / 16; g = cs_span_next(s, g)) {
+			struct cs_block block;
+			struct py_obj o;
+
+			if (cs_blocks_at(blocks, s->start + g * 16 + head, &block) &&
+			    py_object_at_block(py, &block, &o))
+				py_visit(py, &o, take_edge, py);
+		}
+	}
+	py_walk_frames(py, take_frame, py);
+}
+
 static void report(struct cs_scan *scan)
 {
-	static const char *const names[] = { "summary", "by-type", "by-size", "arenas", "bins",
-					     "doctor", "chunks" };
+	static const char *const names[] = { "summary", "by-type", "by-size", "arenas",	   "bins",
+					     "doctor",	"threads", "tasks",   "dominators", "leaks",
+					     "chunks" };
+	enum { COUNT = sizeof(names) / sizeof(names[0]) };
 	struct cs_report_options options = { .format = CS_FORMAT_JSON };
-	struct cs_answer chunks = { .chunks_before = 0 };
-	struct cs_ask asks[7] = { { .view = NULL } };
+	struct cs_answer answers[COUNT] = { { .chunks_before = 0 } };
+	struct cs_ask asks[COUNT] = { { .view = NULL } };
 	struct cs_error err = { .text = "" };
 	FILE *out = fopen("/dev/null", "w");
 
 	must(out != NULL, "open", "/dev/null");
-	for (size_t i = 0; i < 7; i++)
+	for (size_t i = 0; i < COUNT; i++) {
 		asks[i].view = cs_view_find(names[i]);
-	must(cs_scan_answer(scan, &asks[6], &options, &chunks, &err) == CS_OK, "chunks", err.text);
-	asks[6].answer = &chunks;
-	must(cs_report_write(out, cs_scan_model(scan), asks, 7, &options, &err) == CS_OK, "report", err.text);
-	cs_answer_deinit(&chunks);
+		must(cs_scan_answer(scan, &asks[i], &options, &answers[i], &err) == CS_OK, names[i], err.text);
+		asks[i].answer = &answers[i];
+	}
+	must(cs_report_write(out, cs_scan_model(scan), asks, COUNT, &options, &err) == CS_OK, "report",
+	     err.text);
+	for (size_t i = 0; i < COUNT; i++)
+		cs_answer_deinit(&answers[i]);
 	fclose(out);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct cs_scan_options options = { .thorough = true };
+	struct cs_scan_options options = { .thorough = true, .threads = true, .locals = true };
 	struct cs_error err = { .text = "" };
 	struct cs_scan *scan = NULL;
 	int fd = memfd_create("core", 0);
@@ -82,6 +127,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!st) {
 		must(cs_model_check(cs_scan_model(scan), &err) == CS_OK, "check", err.text);
 		ask(scan);
+		follow(scan);
 		report(scan);
 	}
 	cs_scan_close(scan);

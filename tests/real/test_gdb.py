@@ -500,7 +500,7 @@ def installed_it_is_there_by_itself_and_lazy(t):
     t.equal(said[0], "False False\n", "loaded at the start")
     t.equal(said[1:3], ["", "pyheap top is 7.\n"], "a setting before anything else")
     t.true("main,glibc" in said[3], "arenas: " + said[3])
-    t.equal(said[4].split("\n")[:2], ["pyheap top", "pyheap types"], "completion")
+    t.equal(said[4].split("\n")[:3], ["pyheap threads", "pyheap top", "pyheap types"], "completion")
     t.true(re.match(r"\$1 = \(void \*\) 0x", said[5]), "$heap_block: " + said[5])
     t.true("Usage: corescan heap arenas" in said[6], "help: " + said[6])
     for first in ("complete pyheap t", "p $heap_block(keep[7])", "corescan heap arenas", "show pyheap",
@@ -590,7 +590,7 @@ def mi_stays_intact(t):
     for want in ("1^done", "3^done", '4^done,value="3"', '5^error,msg="pyheap object: ', "7^done",
                  '8^error,msg="', "9^done", "99^exit"):
         t.true("\n" + want in text, "no record %s" % want)
-    t.true('matches=["pyheap top","pyheap types"' in text, "completion")
+    t.true('matches=["pyheap threads","pyheap top","pyheap types"' in text, "completion")
     t.true('~"TYPES' in text, "the table is in console records")
 
 
@@ -814,7 +814,7 @@ def help_and_completion_are_there(t):
     t.true(re.search(r"^pyheap top -- \S.*\.$", said[0], re.M), "help pyheap: " + said[0])
     t.true("Usage: pyheap top [N]" in said[1], "help pyheap top: " + said[1])
     t.true(re.search(r"^corescan heap whatis -- \S", said[2], re.M), "help corescan heap: " + said[2])
-    t.equal(said[3], "pyheap top\npyheap types\n", "complete")
+    t.equal(said[3], "pyheap threads\npyheap top\npyheap types\n", "complete")
     t.true("pyheap object\n" in said[4] and "pyheap top\n" in said[4], "complete all: " + said[4])
     t.equal(said[5], "corescan heap whatis\n", "complete")
     t.true("--top" in said[6] and "--type" in said[6], "complete options: " + said[6])

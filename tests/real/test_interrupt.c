@@ -126,7 +126,8 @@ static bool die(char *path, size_t len)
 static struct cs_scan *scan_until(const char *target, unsigned n, struct ear *ear)
 {
 	struct cs_scan_options options = { .progress = hear, .progress_ctx = ear,
-					   .progress_every_ns = 1, .thorough = true };
+					   .progress_every_ns = 1, .thorough = true,
+					   .threads = true };
 	struct cs_scan *scan = NULL;
 	struct cs_error err = { .text = "" };
 

@@ -51,7 +51,8 @@ static void fake_blocks(struct cs_model *m)
 						      CS_BLOCK_FREE,	CS_BLOCK_OBJECT,
 						      CS_BLOCK_TCACHE,	CS_BLOCK_UNCARVED };
 	static const unsigned sizes[] = { 656, 32, 32, 48, 1040, 64, 64, 0 };
-	struct cs_big_block big = { 0x7f5000, 8192, 0x7f5010, 8176, CS_ALLOC_GLIBC, CS_BLOCK_TCACHE };
+	struct cs_big_block big = { 0x7f5000, 8192, 0x7f5010, 8168, { 0x7f5000, 8176 },
+				    CS_ALLOC_GLIBC, CS_BLOCK_TCACHE };
 
 	fake_span(m, 0x10000, 1, states, sizes, 8);
 	fake_span(m, 0x7f000000, 2, states + 3, sizes + 3, 3);

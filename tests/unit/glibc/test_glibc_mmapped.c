@@ -43,21 +43,21 @@ TEST(a_header_describes_its_mapping_or_is_none)
 	const struct {
 		uint64_t lead, word, off, room;
 		bool is_243;
-		uint64_t len, usable; /* len 0: no header */
+		uint64_t len, usable, size; /* len 0: no header */
 	} rows[] = {
-		{ 0, 0x2002, 0, 0x2000, false, 0x2000, 0x1ff0 },
-		{ 0, 0x2002, 0, 0x1000, false, 0, 0 }, /* longer than what is there */
-		{ 0, 0x2003, 0, 0x2000, false, 0, 0 }, /* only M may be set */
-		{ 0, 0x2006, 0, 0x2000, false, 0, 0 },
-		{ 0, 0x200a, 0, 0x4000, false, 0, 0 },
-		{ 0, 0x2012, 0, 0x4000, false, 0, 0 }, /* not whole pages */
-		{ 0x30, 0x1fd2, 0x30, 0x2000, false, 0x2000, 0x1fc0 },
-		{ 0x30, 0x1fd2, 0x40, 0x2000, false, 0, 0 }, /* does not lead back */
-		{ 0, UINT64_MAX & ~13ull, 0, 0x2000, false, 0, 0 },
-		{ 0, 0x1ff2, 0, 0x2000, true, 0x2000, 0x1fe8 },
-		{ 1, 0x1ff2, 0, 0x2000, true, 0x2000, 0x1fe8 }, /* MAP_HUGETLB */
-		{ 0x31, 0x1fc2, 0x30, 0x2000, true, 0x2000, 0x1fb8 },
-		{ 0, 0x2002, 0, 0x4000, true, 0, 0 }, /* 2.42's rule */
+		{ 0, 0x2002, 0, 0x2000, false, 0x2000, 0x1ff0, 0x2000 },
+		{ 0, 0x2002, 0, 0x1000, false, 0, 0, 0 }, /* longer than what is there */
+		{ 0, 0x2003, 0, 0x2000, false, 0, 0, 0 }, /* only M may be set */
+		{ 0, 0x2006, 0, 0x2000, false, 0, 0, 0 },
+		{ 0, 0x200a, 0, 0x4000, false, 0, 0, 0 },
+		{ 0, 0x2012, 0, 0x4000, false, 0, 0, 0 }, /* not whole pages */
+		{ 0x30, 0x1fd2, 0x30, 0x2000, false, 0x2000, 0x1fc0, 0x1fd0 },
+		{ 0x30, 0x1fd2, 0x40, 0x2000, false, 0, 0, 0 }, /* does not lead back */
+		{ 0, UINT64_MAX & ~13ull, 0, 0x2000, false, 0, 0, 0 },
+		{ 0, 0x1ff2, 0, 0x2000, true, 0x2000, 0x1fe8, 0x1ff0 },
+		{ 1, 0x1ff2, 0, 0x2000, true, 0x2000, 0x1fe8, 0x1ff0 }, /* MAP_HUGETLB */
+		{ 0x31, 0x1fc2, 0x30, 0x2000, true, 0x2000, 0x1fb8, 0x1fc0 },
+		{ 0, 0x2002, 0, 0x4000, true, 0, 0, 0 }, /* 2.42's rule */
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
@@ -72,6 +72,7 @@ TEST(a_header_describes_its_mapping_or_is_none)
 		if (ok) {
 			assert_int_equal(c.len, rows[i].len);
 			assert_int_equal(c.usable, rows[i].usable);
+			assert_int_equal(c.size, rows[i].size);
 			assert_int_equal(c.user, rows[i].off + 16);
 		}
 	}
@@ -109,6 +110,8 @@ TEST(memalign_leaves_two_headers_and_the_inner_one_counts)
 			assert_int_equal(f.model.blocks.big.items[0].user, base + offs[i] + 16);
 			assert_int_equal(f.model.blocks.big.items[0].usable, 0x12000 - offs[i] - 16);
 			assert_int_equal(f.model.blocks.big.items[0].len, 0x12000);
+			assert_int_equal(f.model.blocks.big.items[0].chunk.start, base + offs[i]);
+			assert_int_equal(f.model.blocks.big.items[0].chunk.len, 0x12000 - offs[i]);
 			assert_int_equal(f.model.anomaly_count, 0);
 			forge_heap_deinit(&f);
 		}
@@ -117,6 +120,7 @@ TEST(memalign_leaves_two_headers_and_the_inner_one_counts)
 
 TEST(the_rule_of_2_43_is_another)
 {
+	const struct cs_arena_row *row;
 	struct forge_heap f;
 
 	begin(&f, 0);
@@ -125,6 +129,13 @@ TEST(the_rule_of_2_43_is_another)
 	assert_int_equal(found(&f, 1, 0x3000), 1);
 	assert_int_equal(f.model.blocks.big.items[0].start, FORGE_ANON + 0x1000);
 	assert_int_equal(f.model.blocks.big.items[0].len, 0x3000);
+	assert_int_equal(f.model.blocks.big.items[0].chunk.start, FORGE_ANON + 0x1000);
+	assert_int_equal(f.model.blocks.big.items[0].chunk.len, 0x3000 - 16);
+	row = &f.model.arenas.items[f.model.arenas.count - 1];
+	assert_string_equal(row->name, "mmapped");
+	assert_int_equal(row->system, 0x3000);
+	assert_int_equal(row->used, 0x3000 - 16);
+	assert_int_equal(row->overhead, 16);
 	assert_int_equal(f.model.anomaly_count, 0);
 	forge_heap_deinit(&f);
 }

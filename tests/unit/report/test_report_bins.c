@@ -16,7 +16,7 @@ TEST(free_chunks_meet_by_arena_list_and_size)
 	fake_model_worker(&m);
 	text = fake_report(&m, &o, views);
 	assert_string_equal(text, "arena,bin,size,count,bytes\n"
-				  "mmapped,tcache,8192,1,8176\n"
+				  "mmapped,tcache,8176,1,8176\n"
 				  "0x7f1234000030,bin,1040,1,1040\n"
 				  "main,bin,1040,1,1040\n"
 				  "main,tcache,64,1,64\n"

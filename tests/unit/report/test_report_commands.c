@@ -65,8 +65,8 @@ TEST(each_built_view_has_a_command_and_the_others_none)
 		assert_true(!command->is.argument == !view->argument);
 		assert_int_equal(command->is.is_required, view->argument != NULL);
 	}
-	assert_null(cs_command_find("pyheap threads"));
-	assert_null(cs_command_find("corescan heap leaks"));
+	assert_null(cs_command_find("pyheap sites"));
+	assert_null(cs_command_find("corescan heap sites"));
 	assert_null(cs_command_find("pyheap no such"));
 	assert_null(cs_command_find(""));
 }
@@ -173,9 +173,10 @@ TEST(wrong_words_are_told_with_what_there_is)
 		  "--min picks rows by their bytes, and corescan doctor has none" },
 		{ "corescan heap chunks", { "--sort", "size" },
 		  "corescan chunks is in the order of addresses" },
-		{ "pyheap", { NULL }, "pyheap what? top, types, summary, object" },
+		{ "pyheap", { NULL }, "pyheap what? top, types, summary, threads, object, why, dominators, "
+		  "leaks" },
 		{ "corescan heap", { "x" },
-		  "corescan heap what? arenas, chunks, bins, whatis, types, sizes" },
+		  "corescan heap what? arenas, chunks, bins, whatis, types, sizes, leaks" },
 	};
 	struct cs_model m;
 

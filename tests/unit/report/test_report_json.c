@@ -163,7 +163,7 @@ TEST(questions_that_make_no_sense_are_refused)
 		{ { .type = "x" }, "by-size", "ask --by-type" },
 		{ { .min = 1 }, "doctor", "--doctor has none" },
 		{ { .format = CS_FORMAT_CSV }, NULL, "name one view" },
-		{ { 0 }, "leaks", "not available in this version" },
+		{ { 0 }, "by-site", "not available in this version" },
 	};
 	struct cs_error err;
 

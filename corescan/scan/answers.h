@@ -1,0 +1,19 @@
+/* answers.h - what the views about holders need, looked up in the reference graph. */
+#ifndef CS_ANSWERS_H
+#define CS_ANSWERS_H
+#include "scan/heap_graph.h"
+
+/* Fill out->holders: the `most` biggest nodes of the dominator tree (0: as many as a page
+ * may have). CS_NOMEM, CS_STOPPED, and why there is no graph. */
+cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_answer *out,
+			       struct cs_error *err);
+
+/* Fill out->steps: shortest ways from roots to the block at addr, or to any object of
+ * the type when text is not NULL; one for each of at most `most` roots. CS_NOTFOUND: no
+ * such block in use, no such type. */
+cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, uint64_t most,
+			struct cs_answer *out, struct cs_error *err);
+
+/* Fill out->leaks: what nobody reaches, in groups of kind and type. */
+cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err);
+#endif

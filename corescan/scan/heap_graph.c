@@ -1,0 +1,273 @@
+#include "scan/heap_graph.h"
+
+
+#include "cpython/py_census.h"
+#include "cpython/py_visit.h"
+#include "mem/mem_live.h"
+
+#include <stdlib.h>
+
+/* Python counts references. Where all that are counted are known, a word that points
+ * at the object too is a leftover (a free list's entry used long ago, a cache that
+ * borrows, a slot above the top of a value stack) and keeps nothing alive. So guesses
+ * are remembered, and taken back when the counts are complete. */
+struct guess {
+	uint64_t edge; /* index in graph->edges */
+	uint32_t from;
+};
+
+struct builder {
+	struct cs_heap_graph *hg;
+	struct cs_scan *scan;
+	uint32_t node;	/* whose edges are being told */
+	uint8_t *known; /* references to each node that its count includes; 255: many */
+	CS_VEC(struct guess) guesses; /* edges to objects */
+	bool is_out_of_memory;
+};
+
+static void count_reference(struct builder *b, uint32_t to)
+{
+	if (b->known[to] < UINT8_MAX)
+		b->known[to]++;
+}
+
+static void add_guess(struct builder *b, uint32_t to)
+{
+	struct guess g = { b->hg->graph->edge_count, b->node };
+
+	cs_graph_edge(b->hg->graph, to);
+	if (b->scan->py && g.edge < b->hg->graph->edge_count && !cs_vec_push(&b->guesses, g))
+		b->is_out_of_memory = true;
+}
+
+static void on_edge(void *ctx, const struct py_edge *edge)
+{
+	struct builder *b = ctx;
+	uint32_t to;
+
+	if (edge->hold == PY_WEAK)
+		return;
+	to = cs_node_at(&b->hg->nodes, edge->to);
+	if (to == CS_NO_NODE)
+		return;
+	if (edge->hold == PY_STRONG || edge->hold == PY_HIDDEN)
+		count_reference(b, to);
+	if (to == b->node)
+		return;
+	if (edge->hold == PY_GUESS)
+		add_guess(b, to);
+	else
+		cs_graph_edge(b->hg->graph, to);
+}
+
+/* What looks like a pointer in memory nobody knows. */
+static void guess_edges(struct builder *b, const struct cs_block *block)
+{
+	struct cs_range range = { block->addr, block->len };
+	cs_addr at = range.start, addr;
+	const unsigned char *p;
+	uint64_t len;
+
+	while ((p = cs_mem_next(b->scan->image->mem, range, &at, &addr, &len))) {
+		if (cs_pulse_look(&b->scan->pulse))
+			return;
+		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
+			uint32_t to = cs_roots_guess(b->scan, &b->hg->nodes, cs_le64(p + i));
+
+			if (to != CS_NO_NODE && to != b->node)
+				add_guess(b, to);
+		}
+	}
+}
+
+static void node_edges(struct builder *b, const struct cs_block *block)
+{
+	struct py_obj o;
+
+	if (block->state == CS_BLOCK_OBJECT && b->scan->py) {
+		if (!py_object_at_block(b->scan->py, block, &o))
+			return;
+		if (o.type->model_nr < CS_NODE_LONG)
+			b->hg->types[b->node] = (uint16_t)o.type->model_nr;
+		if (o.type->is_leaf && !(o.type->flags & PY_FLAG_HAVE_GC))
+			return;
+		cs_graph_begin_node(b->hg->graph, b->node);
+		py_visit(b->scan->py, &o, on_edge, b);
+	} else if (block->state == CS_BLOCK_USED || block->state == CS_BLOCK_TYPED) {
+		cs_graph_begin_node(b->hg->graph, b->node);
+		guess_edges(b, block);
+	}
+}
+
+static cs_status all_edges(struct builder *b, struct cs_error *err)
+{
+	struct cs_node_walk walk;
+	struct cs_block block;
+
+	if (b->scan->py)
+		py_visit_begin(b->scan->py);
+	cs_node_walk_init(&walk, &b->hg->nodes);
+	while (cs_node_walk_next(&walk, &b->node, &block)) {
+		cs_pulse_at(&b->scan->pulse, b->node, b->hg->nodes.count);
+		if (cs_pulse_stops(&b->scan->pulse))
+			return cs_pulse_fail(err);
+		b->hg->types[b->node] = CS_NODE_LONG;
+		b->hg->words[b->node] = block.len / 8 < CS_NODE_LONG ? (uint16_t)(block.len / 8) :
+								       CS_NODE_LONG;
+		node_edges(b, &block);
+		if (b->hg->graph->failed)
+			break; /* cs_graph_seal() says why */
+	}
+	if (b->scan->py && py_visit_was_cut(b->scan->py))
+		cs_model_anomaly(&b->scan->model, "python.limit", 0,
+				 "references that lead over the same memory again and again were left");
+	return CS_OK;
+}
+
+uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node)
+{
+	struct cs_block block;
+
+	if (hg->words[node] != CS_NODE_LONG)
+		return hg->words[node] * 8ull;
+	cs_node_block(&hg->nodes, node, &block);
+	return block.len;
+}
+
+uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node)
+{
+	struct cs_block block;
+	struct py_obj o;
+
+	if (hg->types[node] != CS_NODE_LONG)
+		return hg->types[node];
+	cs_node_block(&hg->nodes, node, &block);
+	if (!hg->scan->py || !py_object_at_block(hg->scan->py, &block, &o))
+		return CS_NO_TYPE;
+	return o.type->model_nr;
+}
+
+static uint64_t weight(void *ctx, uint32_t node)
+{
+	return cs_heap_graph_len(ctx, node);
+}
+
+/* Are all references to this object known? */
+static bool is_explained(struct builder *b, uint32_t node)
+{
+	struct cs_block block;
+	struct py_obj o;
+
+	cs_node_block(&b->hg->nodes, node, &block);
+	if (block.state == CS_BLOCK_OWNED)
+		return true; /* its owner alone keeps it, whoever looks into it */
+	if (!b->known[node] || b->known[node] == UINT8_MAX)
+		return false;
+	return b->scan->py && py_object_at_block(b->scan->py, &block, &o) &&
+	       py_refcount(b->scan->py, &o) <= b->known[node];
+}
+
+/* A guess taken back becomes an edge to itself, which says nothing. */
+static void take_back(struct builder *b)
+{
+	struct cs_graph *g = b->hg->graph;
+	const struct cs_root *roots = b->hg->roots.items.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < g->roots.count; i++)
+		if (roots[g->roots.items[i].tag].kind == CS_ROOT_PY_FRAME &&
+		    !roots[g->roots.items[i].tag].is_guess)
+			count_reference(b, g->roots.items[i].node);
+	for (size_t i = 0; i < b->guesses.count && !cs_pulse_stops(&b->scan->pulse); i++) {
+		const struct guess *guess = &b->guesses.items[i];
+
+		if (is_explained(b, g->edges[guess->edge]))
+			g->edges[guess->edge] = guess->from;
+	}
+	for (size_t i = 0; i < g->roots.count; i++) {
+		struct cs_graph_root r = g->roots.items[i];
+
+		if (!roots[r.tag].is_guess || !is_explained(b, r.node))
+			g->roots.items[kept++] = r;
+	}
+	g->roots.count = kept;
+}
+
+static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
+{
+	struct builder b = { .hg = hg, .scan = hg->scan };
+	struct cs_pulse *pulse = &hg->scan->pulse;
+	cs_status st = cs_pulse_step(pulse, "references", 0, 600, err);
+
+	if (!st)
+		st = cs_nodes_init(&hg->nodes, &hg->scan->model.blocks, err);
+	if (!st)
+		st = cs_graph_create(hg->nodes.count, &hg->graph, err);
+	if (st)
+		return st;
+	hg->words = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->words));
+	hg->types = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->types));
+	b.known = calloc((size_t)hg->nodes.count + 1, 1);
+	if (!hg->words || !hg->types || !b.known)
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
+	else
+		st = cs_roots_find(hg->scan, &hg->nodes, hg->graph, &hg->roots, err);
+	if (!st)
+		st = all_edges(&b, err);
+	if (!st && b.is_out_of_memory)
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
+	if (!st)
+		take_back(&b);
+	free(b.known);
+	cs_vec_free(&b.guesses);
+	if (!st)
+		st = cs_pulse_step(pulse, "who holds whom", 600, 1000, err);
+	if (!st)
+		st = cs_graph_seal(hg->graph, pulse, err);
+	if (!st)
+		st = cs_dom_create(hg->graph, weight, hg, pulse, &hg->dom, err);
+	return st;
+}
+
+cs_status cs_heap_graph_create(struct cs_scan *scan, struct cs_heap_graph **out, struct cs_error *err)
+{
+	struct cs_heap_graph *hg = calloc(1, sizeof(*hg));
+	cs_status st;
+
+	if (!hg)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
+	hg->scan = scan;
+	st = build(hg, err);
+	if (st)
+		cs_heap_graph_destroy(hg);
+	else
+		*out = hg;
+	return st;
+}
+
+void cs_heap_graph_destroy(struct cs_heap_graph *hg)
+{
+	if (!hg)
+		return;
+	cs_dom_destroy(hg->dom);
+	cs_graph_destroy(hg->graph);
+	cs_nodes_deinit(&hg->nodes);
+	cs_roots_deinit(&hg->roots);
+	free(hg->words);
+	free(hg->types);
+	free(hg);
+}
+
+cs_status cs_scan_graph(struct cs_scan *scan, struct cs_heap_graph **out, struct cs_error *err)
+{
+	cs_status st = CS_OK;
+
+	if (!scan->graph && scan->live && !scan->live->is_held_by_caller)
+		return cs_fail(err, CS_UNSUPPORTED, 0,
+			       "the process runs again: who holds what must be asked for before it is read (option graph)");
+	if (!scan->graph)
+		st = cs_heap_graph_create(scan, &scan->graph, err);
+	if (!st)
+		*out = scan->graph;
+	return st;
+}

@@ -1,0 +1,38 @@
+/* heap_graph.h - the reference graph of one scan: blocks in use, who holds whom.
+ *
+ * Nodes are blocks (model/nodes.h). A Python object's edges are those its type
+ * has; a malloc block nobody knows is looked through word by word, interior
+ * pointers included. Made when a view first needs it, kept with the scan.
+ */
+#ifndef CS_HEAP_GRAPH_H
+#define CS_HEAP_GRAPH_H
+#include "graph/graph_dom.h"
+#include "scan/roots.h"
+
+struct cs_heap_graph {
+	struct cs_scan *scan; /* borrowed */
+	struct cs_nodes nodes;
+	struct cs_graph *graph;
+	struct cs_dom *dom;
+	struct cs_roots roots;
+	/* Of each node, 4 bytes in all; ask the functions below. */
+	uint16_t *words; /* its block's length / 8; CS_NODE_LONG: ask the block */
+	uint16_t *types; /* row in model->types; CS_NODE_LONG: none, or ask the object */
+};
+enum { CS_NODE_LONG = 0xffff };
+#define CS_NO_TYPE UINT32_MAX
+
+/* Bytes of the node's block. */
+uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node);
+
+/* Row in model->types, or CS_NO_TYPE: no Python object. */
+uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node);
+
+/* CS_NOMEM, CS_LIMIT, CS_STOPPED. */
+cs_status cs_heap_graph_create(struct cs_scan *scan, struct cs_heap_graph **out, struct cs_error *err);
+void cs_heap_graph_destroy(struct cs_heap_graph *hg);
+
+/* The scan's, made when there is none yet; borrowed. A living process that was let go
+ * of cannot be read any more: CS_UNSUPPORTED. */
+cs_status cs_scan_graph(struct cs_scan *scan, struct cs_heap_graph **out, struct cs_error *err);
+#endif

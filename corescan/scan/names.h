@@ -1,0 +1,38 @@
+/* names.h - what a block in use is called: by its type, and by who holds it. */
+#ifndef CS_NAMES_H
+#define CS_NAMES_H
+#include "cpython/py_visit.h"
+#include "scan/heap_graph.h"
+
+enum { CS_NAME_MAX = 512 };
+
+/* "dict", "__main__.Order"; of a block of no known type by its allocator and state. */
+const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node);
+
+/* The address people know it by: of an object its own, else the block's. */
+cs_addr cs_node_addr(struct cs_heap_graph *hg, uint32_t node);
+
+/* The first reference from one node to another, or from a root. False: none that is known
+ * (a guess in the middle of memory has an edge too: PY_EDGE_WORD, by its offset). */
+bool cs_node_edge(struct cs_heap_graph *hg, uint32_t from, uint32_t to, struct py_edge *out);
+bool cs_root_edge(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t to,
+		  struct py_edge *out);
+
+/* Is it the dict of its holder's attributes? */
+static inline bool cs_edge_is_dict(const struct py_edge *e)
+{
+	return e->label && !strcmp(e->label, "__dict__");
+}
+
+/* A holder's name and an edge as people write them: "app.cache" and VALUE 'A' of its dict
+ * are "app.cache.A" (`in_dict`: the holder is such a dict), else "app.cache['A']". `any`:
+ * it stands for many, the index or key is left out. */
+void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_edge *edge,
+		  bool in_dict, bool any, char out[CS_NAME_MAX]);
+
+/* The root that says most about a node: its tag; false: it is none. */
+bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag);
+
+/* The name of a node that a root holds: "app.cache", "local orders of frame 0x..". */
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX]);
+#endif

@@ -1,0 +1,50 @@
+/* roots.h - what holds memory from outside the heaps: modules, frames, data, stacks.
+ *
+ * Each root has a tag, its index here: where it lies and how sure we are. Python's
+ * modules and frames are known exactly; writable data of binaries, stacks and
+ * other memory are looked through word by word, and what looks like a pointer to
+ * a block in use holds it.
+ */
+#ifndef CS_ROOTS_H
+#define CS_ROOTS_H
+#include "graph/graph.h"
+#include "model/nodes.h"
+#include "scan/scan_state.h"
+
+enum cs_root_kind {
+	CS_ROOT_PY_MODULE, /* its globals; name: a str */
+	CS_ROOT_PY_FRAME,  /* a running function's locals; start: the frame, name: thread state */
+	CS_ROOT_PY_STATE,  /* an interpreter or thread state */
+	CS_ROOT_DATA,	   /* writable data of a binary; text: its path */
+	CS_ROOT_REGISTERS, /* number: tid */
+	CS_ROOT_STACK,	   /* from sp upward; number: tid */
+	CS_ROOT_MEMORY,	   /* anonymous memory that is no heap we know */
+};
+
+struct cs_root {
+	enum cs_root_kind kind;
+	struct cs_range range; /* where its words lie; of a module: the object */
+	cs_addr name;
+	const char *text; /* borrowed from the image; NULL */
+	int64_t number;
+	bool is_guess;
+};
+
+struct cs_roots {
+	CS_VEC(struct cs_root) items;
+};
+
+/* Find all roots and put them into graph, whose nodes are those of `nodes`; tags are
+ * indices into roots. CS_NOMEM, CS_STOPPED. */
+cs_status cs_roots_find(struct cs_scan *scan, struct cs_nodes *nodes, struct cs_graph *graph,
+			struct cs_roots *roots, struct cs_error *err);
+void cs_roots_deinit(struct cs_roots *roots);
+
+/* May a word that lies somewhere outside the heap, or in a block nobody knows, be a
+ * pointer that keeps this node? One to the front of a Python object (the
+ * collector's links) is none. */
+uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr word);
+
+/* The sentence a root is named by: "module app.cache", "stack of thread 17". */
+void cs_root_text(struct cs_scan *scan, const struct cs_root *root, char *buf, size_t cap);
+#endif

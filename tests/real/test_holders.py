@@ -1,0 +1,92 @@
+"""Who keeps memory alive: what a process knows of its own holders, cycles and leaks."""
+import ast
+import os
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+from harness import check, check_each, interpreters, main, skip  # noqa: E402
+
+FOUND, _ = interpreters()
+
+
+def view(document, name):
+    return [v for v in document["views"] if v["view"] == name][0]["rows"]
+
+
+def run_worker(t, interpreter):
+    out = os.path.join(t.dir, "truth")
+    core, _ = t.core_of([interpreter.path, os.path.join(HERE, "holder_worker.py"), out])
+    with open(out) as f:
+        return core, ast.literal_eval(f.read())
+
+
+@check_each(FOUND, name=lambda i: i.version)
+def names_each_holder_with_what_it_keeps(t, interpreter):
+    core, truth = run_worker(t, interpreter)
+    document = t.corescan_json([core, "--dominators", "--leaks"])
+    rows = view(document, "dominators")
+    order = []
+    for name, size in truth["holders"].items():
+        mine = [r for r in rows if r["name"] == name or r["name"].startswith(("local %s of " % name,
+                                                                             name + " of "))]
+        if not t.true(mine, "no row for %s: %s" % (name, [r["name"] for r in rows[:30]])):
+            continue
+        kept = mine[0]["retained"]
+        # getsizeof counts neither the allocator's rounding nor instances' dicts and values
+        t.true(size <= kept <= size * 1.8 + 65536, "%s keeps %d, its objects are %d" % (name, kept, size))
+        order.append((kept, name))
+        t.equal(mine[0]["count"], 1, name + " is one")
+    garbage = {r["type"]: r for r in view(document, "leaks") if r["kind"] == "garbage"}
+    t.equal(garbage.get("__main__.Node", {}).get("count"), truth["nodes"], "cycles")
+    t.equal(garbage.get("list", {}).get("count"), truth["payloads"], "lists only cycles hold")
+    others = [k for k in garbage if k.startswith("__main__.") and k != "__main__.Node"]
+    t.equal(others, [], "what lives is no garbage")
+    t.equal(document["anomalies"]["count"], 0, "anomalies: %s" % document["anomalies"]["rows"][:3])
+
+
+@check_each(FOUND, name=lambda i: i.version)
+def says_why_an_object_lives(t, interpreter):
+    core, _ = run_worker(t, interpreter)
+    rows = view(t.corescan_json([core, "--why", "__main__.Order"]), "why")
+    t.true(rows and rows[0]["from"] == "module __main__", "from its module: %s" % rows[:1])
+    t.true(any(r["edge"] == "['ORDERS']" for r in rows), "through ORDERS: %s" % rows[:4])
+    t.true(any(r["type"] == "__main__.Order" for r in rows), "to an Order")
+    # what only cycles hold is held by nobody
+    t.equal(view(t.corescan_json([core, "--why", "__main__.Node"]), "why"), [], "garbage has no way")
+    t.equal(view(t.corescan_json([core, "--why", "no.such.type"]), "why"), [], "no such type")
+
+
+def leak_worker(t):
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if not compiler:
+        skip("no C compiler")
+    path = os.path.join(t.dir, "leak_worker")
+    subprocess.run([compiler, "-g", "-O1", "-pthread", "-o", path, os.path.join(HERE, "leak_worker.c")],
+                   check=True)
+    return path
+
+
+def words_of(child, first):
+    return {int(line.split()[1], 16) for line in child.lines if line.split()[0] == first}
+
+
+@check
+def finds_leaks_address_by_address(t):
+    core, child = t.core_of([leak_worker(t)])
+    rows = view(t.corescan_json([core, "--leaks"]), "leaks")
+    # each block has a size of its own, so that each row is one block
+    got = {kind: {int(r["example"], 16) for r in rows if r["kind"] == kind}
+           for kind in ("leaked", "leaked-indirect")}
+    t.true(all(r["count"] == 1 for r in rows), "one block a row: %s" % rows)
+    t.equal(sorted(got["leaked"]), sorted(words_of(child, "leaked")), "leaked")
+    t.equal(sorted(got["leaked-indirect"]), sorted(words_of(child, "indirect")), "leaked with them")
+    t.true(len(got["leaked"]) > 20, "there were some")
+    for address in words_of(child, "kept"):
+        why = view(t.corescan_json([core, "--why", hex(address)]), "why")
+        t.true(why and int(why[-1]["to"], 16) == address, "%#x is kept: %s" % (address, why))
+
+
+main()
