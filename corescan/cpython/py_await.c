@@ -21,9 +21,10 @@ enum {
 /* The type of the object at addr; NULL: there is none. */
 static const struct py_type *type_of(struct py *py, cs_addr addr)
 {
-	uint32_t nr = !addr || addr % 8 ? PY_NO_TYPE :
-					  py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
+	uint32_t nr = PY_NO_TYPE;
 
+	if (addr && addr % 8 == 0)
+		nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
 	return nr == PY_NO_TYPE ? NULL : &py->types.items[nr];
 }
 
@@ -47,7 +48,9 @@ cs_addr py_await_frame(struct py *py, cs_addr coroutine)
 	if (py_has(l, PY_GEN_FRAME))
 		return py_word(py, coroutine + py_off(l, PY_GEN_FRAME));
 	state = cs_mem_view(py->mem, coroutine + py_off(l, PY_GEN_FRAME_STATE), 1);
-	return state && (signed char)*state <= STATE_EXECUTING ? coroutine + py_off(l, PY_GEN_IFRAME) : 0;
+	if (!state || (signed char)*state > STATE_EXECUTING)
+		return 0;
+	return coroutine + py_off(l, PY_GEN_IFRAME);
 }
 
 static bool is_in_yield_from(struct py *py, cs_addr coroutine, cs_addr frame)
@@ -78,16 +81,16 @@ static bool is_in_yield_from(struct py *py, cs_addr coroutine, cs_addr frame)
 static cs_addr stack_end(struct py *py, cs_addr frame)
 {
 	const struct py_layout *l = &py->layout;
+	enum py_field field = PY_IFRAME_STACKTOP;
 	uint32_t depth = 0;
 
 	if (py_has(l, PY_FRAME_STACKTOP))
 		return py_word(py, frame + py_off(l, PY_FRAME_STACKTOP));
 	if (py_has(l, PY_IFRAME_STACKPOINTER))
 		return py_word(py, frame + py_off(l, PY_IFRAME_STACKPOINTER));
-	if (!cs_mem_u32(py->mem, frame + py_off(l, py_has(l, PY_FRAME_STACKDEPTH) ? PY_FRAME_STACKDEPTH :
-										     PY_IFRAME_STACKTOP),
-			&depth) ||
-	    !depth || depth > STACK_MAX)
+	if (py_has(l, PY_FRAME_STACKDEPTH))
+		field = PY_FRAME_STACKDEPTH;
+	if (!cs_mem_u32(py->mem, frame + py_off(l, field), &depth) || !depth || depth > STACK_MAX)
 		return 0;
 	if (py_has(l, PY_FRAME_STACKDEPTH))
 		return py_word(py, frame + py_off(l, PY_FRAME_VALUESTACK)) + 8 * (uint64_t)depth;
@@ -143,7 +146,7 @@ cs_status py_await_frames(struct py_frames *w, cs_addr coroutine, struct cs_stac
 	cs_status st;
 
 	py_frames_begin(w);
-	while (!ends && !cs_pulse_stops(w->py->model->pulse) && (frame = py_await_frame(w->py, at))) {
+	while (!ends && !py_stops(w->py) && (frame = py_await_frame(w->py, at))) {
 		struct py_frame_look look;
 		uint32_t ignored;
 

@@ -38,9 +38,11 @@ void py_frames_deinit(struct py_frames *w)
 
 static bool is_code(struct py *py, cs_addr addr)
 {
-	cs_addr type = addr && addr % 8 == 0 ? py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)) : 0;
+	cs_addr type = 0;
 	uint32_t nr;
 
+	if (addr && addr % 8 == 0)
+		type = py_word(py, addr + py_off(&py->layout, PY_OB_TYPE));
 	if (type && type == py->code_type)
 		return true;
 	nr = py_type_at(py, type);
@@ -70,12 +72,14 @@ static bool look_struct(struct py *py, cs_addr addr, struct py_frame_look *out)
 {
 	const struct py_layout *l = &py->layout;
 	const unsigned char *p = cs_mem_view(py->mem, addr, py_off(l, PY_IFRAME_LOCALSPLUS));
-	enum py_field field = py_has(l, PY_IFRAME_INSTR_PTR) ? PY_IFRAME_INSTR_PTR : PY_IFRAME_PREV_INSTR;
+	enum py_field field = PY_IFRAME_PREV_INSTR;
 	uint32_t first = 0;
 	unsigned owner;
 
 	if (!p)
 		return false;
+	if (py_has(l, PY_IFRAME_INSTR_PTR))
+		field = PY_IFRAME_INSTR_PTR;
 	owner = p[l->off[PY_IFRAME_OWNER]];
 	out->previous = cs_le64(p + l->off[PY_IFRAME_PREVIOUS]);
 	out->is_entry = py_has(l, PY_IFRAME_IS_ENTRY) && p[l->off[PY_IFRAME_IS_ENTRY]];
@@ -119,8 +123,10 @@ static struct py_code_name name_of(struct py_frames *w, cs_addr code)
 
 	if (cs_map_get(&w->code_nr, code, &nr))
 		return w->codes.items[nr];
-	name.function = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_NAME)), buf, NAME_CAP);
-	name.file = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_FILENAME)), buf, sizeof(buf));
+	name.function = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_NAME)), buf,
+				 NAME_CAP);
+	name.file = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_FILENAME)), buf,
+			     sizeof(buf));
 	nr = (uint32_t)w->codes.count;
 	/* without memory it is read again next time */
 	if (cs_vec_push(&w->codes, name) && !cs_map_put(&w->code_nr, code, nr))
@@ -198,7 +204,9 @@ static cs_addr first_cframe(struct py *py, cs_addr thread)
 {
 	const struct py_layout *l = &py->layout;
 
-	return py_has(l, PY_CFRAME_CURRENT_FRAME) ? py_word(py, thread + py_off(l, PY_TS_CFRAME)) : 0;
+	if (!py_has(l, PY_CFRAME_CURRENT_FRAME))
+		return 0;
+	return py_word(py, thread + py_off(l, PY_TS_CFRAME));
 }
 
 static cs_addr first_frame(struct py *py, cs_addr thread)
@@ -210,7 +218,9 @@ static cs_addr first_frame(struct py *py, cs_addr thread)
 		return py_word(py, cframe + py_off(l, PY_CFRAME_CURRENT_FRAME));
 	if (py_has(l, PY_CFRAME_CURRENT_FRAME))
 		return 0;
-	return py_word(py, thread + py_off(l, py_has(l, PY_TS_FRAME) ? PY_TS_FRAME : PY_TS_CURRENT_FRAME));
+	if (py_has(l, PY_TS_FRAME))
+		return py_word(py, thread + py_off(l, PY_TS_FRAME));
+	return py_word(py, thread + py_off(l, PY_TS_CURRENT_FRAME));
 }
 
 /* One frame of a thread; *cframe is that of its call. */

@@ -58,7 +58,8 @@ static cs_addr dict_get(struct py *py, cs_addr dict, const char *name)
 
 	if (!values)
 		return py_dict_get(py, dict, name);
-	return split_get(py, py_word(py, dict + py_off(l, PY_DICT_KEYS)), first_value(py, values), name);
+	return split_get(py, py_word(py, dict + py_off(l, PY_DICT_KEYS)), first_value(py, values),
+			 name);
 }
 
 /* The values of an instance that has no dict yet; 0: none. */
@@ -99,7 +100,8 @@ cs_addr py_instance_get(struct py *py, cs_addr instance, const char *name)
 		dict = py_word(py, instance - DICT_BEFORE);
 		if (!values)
 			return dict ? dict_get(py, dict & ~(cs_addr)1, name) : 0;
-		return split_get(py, py_word(py, type->addr + py_off(l, PY_HT_CACHED_KEYS)), values, name);
+		return split_get(py, py_word(py, type->addr + py_off(l, PY_HT_CACHED_KEYS)),
+				 values, name);
 	}
 	off = (int64_t)py_word(py, type->addr + py_off(l, PY_TP_DICTOFFSET));
 	dict = off > 0 && off < type->basicsize ? py_word(py, instance + (uint64_t)off) : 0;
@@ -119,7 +121,8 @@ cs_addr py_module_global(struct py *py, cs_addr interp, const char *module, cons
 bool py_int_value(struct py *py, cs_addr addr, uint64_t *out)
 {
 	const struct py_layout *l = &py->layout;
-	uint32_t nr = addr % 8 ? PY_NO_TYPE : py_type_at(py, py_word(py, addr + py_off(l, PY_OB_TYPE)));
+	uint32_t nr = addr % 8 ? PY_NO_TYPE :
+				 py_type_at(py, py_word(py, addr + py_off(l, PY_OB_TYPE)));
 	uint64_t n, value = 0;
 
 	if (nr == PY_NO_TYPE || !(py->types.items[nr].flags & PY_FLAG_LONG))

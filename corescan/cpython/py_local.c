@@ -89,7 +89,8 @@ static void add(struct list *list, cs_addr name)
 	if (!value || list->count == LOCALS_MAX || !py_str_text(py, name, text, sizeof(text), &len))
 		return;
 
-	struct cs_local local = { cs_arena_text(&py->model->strings, text, len), preview(py, value) };
+	struct cs_local local = { cs_arena_text(&py->model->strings, text, len),
+				  preview(py, value) };
 
 	if (local.name && local.value)
 		list->items[list->count++] = local;

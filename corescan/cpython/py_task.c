@@ -26,9 +26,10 @@ static cs_addr member(struct py *py, cs_addr task, enum py_field field)
 
 static const struct py_type *type_of(struct py *py, cs_addr addr)
 {
-	uint32_t nr = !addr || addr % 8 ? PY_NO_TYPE :
-					  py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
+	uint32_t nr = PY_NO_TYPE;
 
+	if (addr && addr % 8 == 0)
+		nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
 	return nr == PY_NO_TYPE ? NULL : &py->types.items[nr];
 }
 
@@ -84,7 +85,8 @@ static cs_status load(struct py_frames *w, const struct py_task_threads *threads
 	int64_t running;
 
 	*out = (struct cs_task_row){ .address = task, .name = name_of(py, task) };
-	if (!cs_mem_u32(py->mem, task + py_off(&py->layout, PY_TASK_STATE), &state) || state > FINISHED)
+	if (!cs_mem_u32(py->mem, task + py_off(&py->layout, PY_TASK_STATE), &state) ||
+	    state > FINISHED)
 		return CS_OK;
 	out->state = states[state];
 	out->tid = thread_of_loop(py, threads, task);
@@ -103,7 +105,9 @@ static cs_status load(struct py_frames *w, const struct py_task_threads *threads
 
 static int rank(const struct cs_task_row *t)
 {
-	return !t->state ? 3 : !strcmp(t->state, "running") ? 0 : !strcmp(t->state, "pending") ? 1 : 2;
+	if (!t->state)
+		return 3;
+	return !strcmp(t->state, "running") ? 0 : !strcmp(t->state, "pending") ? 1 : 2;
 }
 
 static int by_rank(const void *a, const void *b)

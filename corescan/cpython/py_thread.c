@@ -124,7 +124,8 @@ static bool load_thread(struct py *py, cs_addr interp, cs_addr addr, struct py_t
 	uint64_t back;
 
 	*out = (struct py_thread){ .addr = addr, .interp = interp };
-	if (addr % 8 || !cs_mem_u64(py->mem, addr + py_off(l, PY_TS_INTERP), &back) || back != interp)
+	if (addr % 8 || !cs_mem_u64(py->mem, addr + py_off(l, PY_TS_INTERP), &back) ||
+	    back != interp)
 		return false;
 	out->thread_id = py_word(py, addr + py_off(l, PY_TS_THREAD_ID));
 	if (py_has(l, PY_TS_NATIVE_ID))
@@ -133,8 +134,8 @@ static bool load_thread(struct py *py, cs_addr interp, cs_addr addr, struct py_t
 	return true;
 }
 
-static cs_status add_interp(struct py *py, cs_addr interp, struct cs_map *seen, struct py_threads *out,
-			    struct cs_error *err)
+static cs_status add_interp(struct py *py, cs_addr interp, struct cs_map *seen,
+			    struct py_threads *out, struct cs_error *err)
 {
 	const struct py_layout *l = &py->layout;
 	cs_addr at = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
@@ -170,8 +171,10 @@ cs_status py_threads_load(struct py *py, struct py_threads *out, struct cs_error
 	for (size_t i = 0; !st && i < out->count; i++) {
 		uint32_t nr;
 
-		if (out->items[i].thread_id && cs_map_get(&names.by_id, out->items[i].thread_id, &nr))
-			out->items[i].name = names.names.items[nr];
+		struct py_thread *t = &out->items[i];
+
+		if (t->thread_id && cs_map_get(&names.by_id, t->thread_id, &nr))
+			t->name = names.names.items[nr];
 	}
 	cs_vec_free(&names.names);
 	cs_map_deinit(&names.by_id);

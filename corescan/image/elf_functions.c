@@ -72,13 +72,15 @@ static int by_start(const void *a, const void *b)
 	return strncmp(y->name, x->name, len);
 }
 
-struct cs_elf_functions *cs_elf_functions_create(const struct cs_elf *elf, const struct cs_elf *debug)
+struct cs_elf_functions *cs_elf_functions_create(const struct cs_elf *elf,
+						 const struct cs_elf *debug)
 {
 	struct cs_elf_functions *f = calloc(1, sizeof(*f));
 
 	if (f)
 		f->elf = elf;
-	if (!f || !add_table(f, cs_elf_table(elf, true)) || !add_table(f, cs_elf_table(elf, false)) ||
+	if (!f || !add_table(f, cs_elf_table(elf, true)) ||
+	    !add_table(f, cs_elf_table(elf, false)) ||
 	    (debug && debug != elf && !add_table(f, cs_elf_table(debug, false)))) {
 		cs_elf_functions_destroy(f);
 		return NULL;

@@ -179,8 +179,10 @@ cs_status cs_unwind_open(struct cs_image *image, struct cs_unwind **out, struct 
 	if (!u->dwfl)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the stacks");
 	report_modules(u);
-	if (!dwfl_attach_state(u->dwfl, NULL, image->pid > 0 ? image->pid : 1, &thread_callbacks, u))
-		return cs_fail(err, CS_UNSUPPORTED, 0, "stacks cannot be unwound: %s", dwfl_errmsg(-1));
+	if (!dwfl_attach_state(u->dwfl, NULL, image->pid > 0 ? image->pid : 1, &thread_callbacks,
+			       u))
+		return cs_fail(err, CS_UNSUPPORTED, 0, "stacks cannot be unwound: %s",
+			       dwfl_errmsg(-1));
 	*out = cs_steal(u);
 	return CS_OK;
 }
@@ -218,7 +220,8 @@ static enum cfi find_cfi(struct cs_unwind *u, cs_addr at)
 	}
 	back = dwarf_frame_info(frame, &from, &to, &is_signal);
 	/* an undefined return address: no rule, but a place for one */
-	if (back >= 0 && !dwarf_frame_register(frame, back, space, &rule, &len) && !len && rule == space)
+	if (back >= 0 && !dwarf_frame_register(frame, back, space, &rule, &len) && !len &&
+	    rule == space)
 		return CFI_BEGIN;
 	return back >= 0 && is_signal ? CFI_SIGNAL : CFI_THERE;
 }
@@ -259,11 +262,12 @@ static const char *say_no_data(struct cs_unwind *u, cs_addr pc)
 	struct cs_arena *strings = &u->image->strings;
 
 	if (!m)
-		return cs_arena_printf(strings, CS_ADDR " is in no file, there is no unwind data for it", pc);
+		return cs_arena_printf(strings, CS_ADDR " is in no file: no unwind data", pc);
 	if (!m->elf)
-		return cs_arena_printf(strings, "%s is not here, or as another build: no unwind data",
+		return cs_arena_printf(strings, "%s is not here, or another build: no unwind data",
 				       base_name(m->path));
-	return cs_arena_printf(strings, "no unwind data for " CS_ADDR " in %s", pc, base_name(m->path));
+	return cs_arena_printf(strings, "no unwind data for " CS_ADDR " in %s", pc,
+			       base_name(m->path));
 }
 
 static int on_frame(Dwfl_Frame *state, void *arg)
@@ -323,7 +327,8 @@ cs_status cs_unwind_thread(struct cs_unwind *u, const struct cs_thread *thread,
 	if ((thread->regs.known & NEEDED) != NEEDED) {
 		u->ends = "its registers are not known";
 	} else {
-		int left = dwfl_getthread_frames(u->dwfl, thread->tid > 0 ? thread->tid : 1, on_frame, u);
+		int left = dwfl_getthread_frames(u->dwfl, thread->tid > 0 ? thread->tid : 1,
+						 on_frame, u);
 
 		/* a return address that cannot be had looks to it like the end */
 		if (!u->ends && (left < 0 || (left == DWARF_CB_OK && u->last != CFI_BEGIN)))

@@ -130,7 +130,8 @@ static struct cs_cell local_list(struct cs_arena *arena, const struct cs_frame *
 		cells[2 * i] = TEXT(f->locals[i].name);
 		cells[2 * i + 1] = TEXT(f->locals[i].value);
 	}
-	*list = (struct cs_list){ .columns = local_columns, .cells = cells, .rows = f->local_count };
+	*list = (struct cs_list){ .columns = local_columns, .cells = cells,
+				  .rows = f->local_count };
 	return cs_cell_list(list, NULL);
 }
 
@@ -203,7 +204,8 @@ static bool make_python(const struct maker *m, const struct cs_stack *s, struct 
 static bool make_native(const struct maker *m, const struct cs_stack *s, struct cs_cell *out)
 {
 	struct cs_list *list = cs_arena_alloc(m->arena, sizeof(*list));
-	struct cs_cell *cells = cs_arena_alloc(m->arena, s->count * NATIVE_COLUMNS * sizeof(*cells) + 1);
+	struct cs_cell *cells =
+		cs_arena_alloc(m->arena, s->count * NATIVE_COLUMNS * sizeof(*cells) + 1);
 	struct lines lines, calls;
 	const char *text = "";
 
@@ -236,8 +238,8 @@ static const char *local_words(const struct maker *m, const struct cs_frame *f)
 	size_t used = strlen(text);
 
 	for (uint32_t i = 0; i < f->local_count && used + 1 < sizeof(text); i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s = %s", i ? ", " : "",
-					 f->locals[i].name, f->locals[i].value);
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s = %s",
+					 i ? ", " : "", f->locals[i].name, f->locals[i].value);
 	return cs_arena_printf(m->arena, "%s", text);
 }
 
@@ -266,7 +268,8 @@ static bool mix_frame(struct mix *mix, const char *kind, const struct cs_frame *
 	return words;
 }
 
-static bool mix_python(struct mix *mix, const struct cs_thread_row *t, uint32_t first, uint32_t count)
+static bool mix_python(struct mix *mix, const struct cs_thread_row *t, uint32_t first,
+		       uint32_t count)
 {
 	for (uint32_t i = first; i < first + count; i++)
 		if (!mix_frame(mix, "python", &t->python.frames[i]))
@@ -303,7 +306,8 @@ static bool make_stack(const struct maker *m, const struct cs_thread_row *t, str
 	if (!t->is_merged && !m->is_verbose)
 		return true;
 	mix.cells = cs_arena_alloc(m->arena, most * NATIVE_COLUMNS * sizeof(*mix.cells) + 1);
-	if (!list || !mix.cells || !lines_begin(m->arena, &mix.lines, 2 * most) || !mix_all(&mix, t))
+	if (!list || !mix.cells || !lines_begin(m->arena, &mix.lines, 2 * most) ||
+	    !mix_all(&mix, t))
 		return false;
 	*list = (struct cs_list){ .columns = native_columns, .cells = mix.cells,
 				  .lines = mix.lines.items, .rows = t->is_merged ? mix.rows : 0,
@@ -319,7 +323,8 @@ static const char *note_of(struct cs_arena *arena, const struct cs_thread_row *t
 
 	if (!python && !native)
 		return NULL;
-	return cs_arena_printf(arena, "%s%s%s%s%s", python ? "Python stack: " : "", python ? python : "",
+	return cs_arena_printf(arena, "%s%s%s%s%s", python ? "Python stack: " : "",
+			       python ? python : "",
 			       python && native ? "; " : "", native ? "native stack: " : "",
 			       native ? native : "");
 }
@@ -347,16 +352,17 @@ cs_status cs_build_threads(const struct cs_view_source *source, struct cs_table 
 			   struct cs_error *err)
 {
 	const struct cs_threads *threads = &source->model->threads;
-	const struct maker m = { &table->strings, table->pulse, threads->has_locals, source->no_values,
-				 source->is_verbose };
+	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
+				 source->no_values, source->is_verbose };
 
 	for (size_t i = 0; i < threads->rows.count; i++) {
 		const struct cs_thread_row *t = &threads->rows.items[i];
-		struct cs_cell cells[] = { ID((uint64_t)t->tid), TEXT(t->name), TEXT(gil_words(t->gil)),
-					   TEXT(NULL), TEXT(NULL), TEXT(NULL),
+		struct cs_cell cells[] = { ID((uint64_t)t->tid), TEXT(t->name),
+					   TEXT(gil_words(t->gil)), TEXT(NULL), TEXT(NULL), TEXT(NULL),
 					   TEXT(note_of(&table->strings, t)) };
 
-		if (!make_python(&m, &t->python, &cells[3]) || !make_native(&m, &t->native, &cells[4]) ||
+		if (!make_python(&m, &t->python, &cells[3]) ||
+		    !make_native(&m, &t->native, &cells[4]) ||
 		    !make_stack(&m, t, &cells[5]) || !cs_table_add(table, cells))
 			return no_memory(err);
 	}
@@ -386,7 +392,8 @@ static const char *short_stack(struct cs_arena *arena, const struct cs_thread_ro
 			continue;
 		if (*text && words && strlen(text) + strlen(words) + strlen(" < ") > room)
 			break;
-		text = words ? cs_arena_printf(arena, "%s%s%s", text, *text ? " < " : "", words) : NULL;
+		text = !words ? NULL :
+				cs_arena_printf(arena, "%s%s%s", text, *text ? " < " : "", words);
 	}
 	return text;
 }
@@ -398,45 +405,64 @@ static const char *short_note(struct cs_arena *arena, const struct cs_thread_row
 	return t->gil == CS_GIL_HOLDS ? "holds the GIL" : "";
 }
 
-/* Threads that wait at the same place are told as one; who holds the GIL is first. */
+/* Threads that stand at the same place. */
+struct group {
+	const char *stack;
+	const struct cs_thread_row *first;
+	size_t alike; /* beside the first */
+};
+
+struct groups {
+	struct group items[SHORT_STACKS];
+	size_t count;
+};
+
+/* Who holds the GIL is alone. */
+static void add_to_group(struct groups *g, const struct cs_thread_row *t, const char *stack)
+{
+	for (size_t i = 0; t->gil != CS_GIL_HOLDS && i < g->count; i++)
+		if (g->items[i].first->gil != CS_GIL_HOLDS && !strcmp(g->items[i].stack, stack)) {
+			g->items[i].alike++;
+			return;
+		}
+	if (g->count < SHORT_STACKS)
+		g->items[g->count++] = (struct group){ stack, t, 0 };
+}
+
+static bool find_groups(const struct cs_view_source *source, struct cs_table *table, bool holds,
+			struct groups *g)
+{
+	const struct cs_threads *threads = &source->model->threads;
+	size_t room = SHORT_LEAST;
+
+	if (source->width > SHORT_BESIDE + SHORT_LEAST)
+		room = source->width - SHORT_BESIDE;
+	for (size_t i = 0; i < threads->rows.count; i++) {
+		const struct cs_thread_row *t = &threads->rows.items[i];
+		const char *stack;
+
+		if ((t->gil == CS_GIL_HOLDS) != holds)
+			continue;
+		stack = short_stack(&table->strings, t, room);
+		if (!stack || cs_pulse_stops(table->pulse))
+			return false;
+		add_to_group(g, t, stack);
+	}
+	return true;
+}
+
+/* Who holds the GIL is told first; threads that wait at the same place as one. */
 static cs_status build_short(const struct cs_view_source *source, struct cs_table *table,
 			     struct cs_error *err)
 {
-	const struct cs_threads *threads = &source->model->threads;
-	const size_t room = source->width > SHORT_BESIDE + SHORT_LEAST ? source->width - SHORT_BESIDE :
-									SHORT_LEAST;
-	struct {
-		const char *stack;
-		size_t row, alike;
-	} found[SHORT_STACKS];
-	size_t count = 0;
+	struct groups g = { .count = 0 };
 
-	for (int pass = 0; pass < 2; pass++)
-		for (size_t i = 0; i < threads->rows.count; i++) {
-			const struct cs_thread_row *t = &threads->rows.items[i];
-			bool holds = t->gil == CS_GIL_HOLDS;
-			const char *stack = holds == !pass ? short_stack(&table->strings, t, room) : "";
-			size_t nr = holds ? count : 0;
-
-			if (!stack)
-				return no_memory(err);
-			if (holds != !pass)
-				continue;
-			while (nr < count && (strcmp(found[nr].stack, stack) ||
-					      threads->rows.items[found[nr].row].gil == CS_GIL_HOLDS))
-				nr++;
-			if (nr < count)
-				found[nr].alike++;
-			else if (count < SHORT_STACKS) {
-				found[count].stack = stack;
-				found[count].row = i;
-				found[count++].alike = 0;
-			}
-		}
-	for (size_t i = 0; i < count; i++) {
-		const struct cs_thread_row *t = &threads->rows.items[found[i].row];
-		struct cs_cell cells[] = { ID((uint64_t)t->tid), TEXT(t->name), TEXT(found[i].stack),
-					   TEXT(short_note(&table->strings, t, found[i].alike)) };
+	if (!find_groups(source, table, true, &g) || !find_groups(source, table, false, &g))
+		return no_memory(err);
+	for (size_t i = 0; i < g.count; i++) {
+		const struct cs_thread_row *t = g.items[i].first;
+		struct cs_cell cells[] = { ID((uint64_t)t->tid), TEXT(t->name), TEXT(g.items[i].stack),
+					   TEXT(short_note(&table->strings, t, g.items[i].alike)) };
 
 		if (!cs_table_add(table, cells))
 			return no_memory(err);
@@ -463,7 +489,8 @@ cs_status cs_build_tasks(const struct cs_view_source *source, struct cs_table *t
 			 struct cs_error *err)
 {
 	const struct cs_threads *threads = &source->model->threads;
-	const struct maker m = { &table->strings, table->pulse, threads->has_locals, source->no_values, false };
+	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
+				 source->no_values, false };
 
 	for (size_t i = 0; i < threads->tasks.count; i++) {
 		const struct cs_task_row *t = &threads->tasks.items[i];

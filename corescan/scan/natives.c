@@ -29,6 +29,12 @@ static cs_status no_memory(struct cs_error *err)
 	return cs_fail(err, CS_NOMEM, 0, "no memory for the stacks");
 }
 
+/* Into the model; NULL stays NULL. */
+static const char *copy(struct cs_scan *scan, const char *text)
+{
+	return text ? cs_arena_text(&scan->model.strings, text, strlen(text)) : NULL;
+}
+
 static void cs_natives_destroyp(struct cs_natives **n)
 {
 	cs_natives_destroy(*n);
@@ -43,8 +49,8 @@ static cs_status read_stack(struct cs_natives *n, size_t nr, struct cs_error *er
 	if (n->raw.count >= FRAMES_MAX)
 		s.ends = "there are too many frames in all";
 	else
-		st = cs_unwind_thread(n->unwind, &n->scan->image->threads.items[nr], &frames, &s.count,
-				      &s.ends, err);
+		st = cs_unwind_thread(n->unwind, &n->scan->image->threads.items[nr], &frames,
+				      &s.count, &s.ends, err);
 	for (size_t i = 0; !st && i < s.count; i++)
 		if (!cs_vec_push(&n->raw, frames[i]))
 			return no_memory(err);
@@ -65,7 +71,7 @@ cs_status cs_natives_read(struct cs_scan *scan, struct cs_natives **out, struct 
 	n->scan = scan;
 	st = cs_unwind_open(scan->image, &n->unwind, &why);
 	if (st == CS_UNSUPPORTED) { /* no file of the target is here */
-		struct stack s = { .ends = cs_arena_text(&scan->model.strings, why.text, strlen(why.text)) };
+		struct stack s = { .ends = copy(scan, why.text) };
 
 		st = CS_OK;
 		for (size_t i = 0; i < count; i++)
@@ -100,7 +106,6 @@ void cs_natives_destroy(struct cs_natives *n)
 static bool names_of(struct cs_natives *n, const struct cs_unwind_frame *f, uint32_t *first)
 {
 	struct cs_unwind_name names[CS_UNWIND_NAMES];
-	struct cs_arena *strings = &n->scan->model.strings;
 	uint64_t key = f->pc << 2 | (uint64_t)f->is_exact << 1 | f->is_signal;
 	size_t count;
 
@@ -111,8 +116,8 @@ static bool names_of(struct cs_natives *n, const struct cs_unwind_frame *f, uint
 	for (size_t i = 0; i < count; i++) {
 		const struct cs_unwind_name *name = &names[i];
 		struct cs_frame frame = {
-			.function = name->function ? cs_arena_text(strings, name->function, strlen(name->function)) : NULL,
-			.file = name->file ? cs_arena_text(strings, name->file, strlen(name->file)) : NULL,
+			.function = copy(n->scan, name->function),
+			.file = copy(n->scan, name->file),
 			.module = name->module,
 			.address = f->pc,
 			.offset = name->offset,
@@ -163,8 +168,9 @@ static bool merge_by_place(struct cs_natives *n, const struct py_call *calls, si
 		cs_addr place = calls[i].c_addr;
 
 		/* the frame above begins where this one ends */
-		while (at < n->frames.count && (n->frames.items[at].is_inlined || !n->sps.items[at] ||
-						 at + 1 == n->frames.count || place >= n->sps.items[at + 1]))
+		while (at < n->frames.count &&
+		       (n->frames.items[at].is_inlined || !n->sps.items[at] ||
+			at + 1 == n->frames.count || place >= n->sps.items[at + 1]))
 			at++;
 		if (!place || at >= n->frames.count || place < n->sps.items[at] ||
 		    n->frames.items[at].python_count)
@@ -200,8 +206,8 @@ static bool merge(struct cs_natives *n, const struct py_call *calls, size_t coun
 	return by_place ? merge_by_place(n, calls, count) : merge_by_name(n, calls, count);
 }
 
-cs_status cs_natives_name(struct cs_natives *n, size_t nr, const struct py_call *calls, size_t count,
-			  struct cs_thread_row *row, struct cs_error *err)
+cs_status cs_natives_name(struct cs_natives *n, size_t nr, const struct py_call *calls,
+			  size_t count, struct cs_thread_row *row, struct cs_error *err)
 {
 	const struct stack *s = &n->stacks.items[nr];
 	size_t len;

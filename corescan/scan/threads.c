@@ -91,7 +91,8 @@ static cs_status add_state(struct cs_stacks *w, const struct py_thread *t, struc
 static int by_depth(const void *a, const void *b)
 {
 	const struct state *x = a, *y = b;
-	cs_addr at = x->call_count ? x->calls[0].c_addr : 0, other = y->call_count ? y->calls[0].c_addr : 0;
+	cs_addr at = x->call_count ? x->calls[0].c_addr : 0;
+	cs_addr other = y->call_count ? y->calls[0].c_addr : 0;
 	int gil = (y->thread->gil == CS_GIL_HOLDS) - (x->thread->gil == CS_GIL_HOLDS);
 
 	if (x->row != y->row)
@@ -126,13 +127,15 @@ static bool join_states(struct cs_stacks *w, size_t from, size_t to)
 		if (s->stack.ends)
 			row->python.ends = s->stack.ends;
 	}
-	row->python.frames = cs_arena_alloc(&w->scan->model.strings, count * sizeof(struct cs_frame) + 1);
+	row->python.frames = cs_arena_alloc(&w->scan->model.strings,
+					    count * sizeof(struct cs_frame) + 1);
 	if (!row->python.frames)
 		return false;
 	for (size_t i = from; i < to; i++) {
 		struct state *s = &w->states.items[i];
 
-		memcpy(row->python.frames + at, s->stack.frames, s->stack.count * sizeof(struct cs_frame));
+		memcpy(row->python.frames + at, s->stack.frames,
+		       s->stack.count * sizeof(struct cs_frame));
 		for (size_t k = 0; k < s->call_count; k++)
 			s->calls[k].first += at;
 		at += s->stack.count;
@@ -206,6 +209,7 @@ static cs_status add_python(struct cs_stacks *w, struct cs_error *err)
 /* Names, and the calls of all states of one thread. */
 static cs_status name_row(struct cs_stacks *w, size_t nr, size_t *state, struct cs_error *err)
 {
+	struct cs_thread_row *row = &w->out.rows.items[nr];
 	CS_VEC(struct py_call) calls = { NULL, 0, 0 };
 	bool ok = true;
 	cs_status st;
@@ -216,7 +220,7 @@ static cs_status name_row(struct cs_stacks *w, size_t nr, size_t *state, struct 
 		for (size_t i = 0; ok && i < s->call_count; i++)
 			ok = cs_vec_push(&calls, s->calls[i]);
 	}
-	st = ok ? cs_natives_name(w->natives, nr, calls.items, calls.count, &w->out.rows.items[nr], err) :
+	st = ok ? cs_natives_name(w->natives, nr, calls.items, calls.count, row, err) :
 		  no_memory(err);
 	cs_vec_free(&calls);
 	return st;
@@ -289,7 +293,8 @@ cs_status cs_scan_threads(struct cs_scan *scan, bool has_locals, struct cs_error
 	__attribute__((cleanup(cs_stacks_destroyp))) struct cs_stacks *stacks = NULL;
 	cs_status st;
 
-	if ((known->is_known && (!has_locals || known->has_locals)) || scan->model.target.stopped_ns)
+	if ((known->is_known && (!has_locals || known->has_locals)) ||
+	    scan->model.target.stopped_ns)
 		return CS_OK;
 	st = cs_stacks_read(scan, has_locals, &stacks, err);
 	return st ? st : cs_stacks_name(stacks, err);
