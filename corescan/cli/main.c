@@ -110,13 +110,32 @@ static void say_partial(const struct cs_model *model)
 
 struct answers {
 	struct cs_answer items[CS_CLI_ASKS_MAX];
+	struct cs_answer suspects; /* of the default page */
 	bool has_absent; /* an address was in nobody's memory */
 };
+
+/* The default page does without suspects where there is no memory for them. */
+static cs_status look_up_page(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
+			      struct cs_error *err)
+{
+	struct cs_ask ask = { .view = cs_view_find("suspects") };
+	cs_status st = cs_scan_answer(scan, &ask, &cli->report, &answers->suspects, err);
+
+	if (st == CS_STOPPED)
+		return st;
+	if (st)
+		fprintf(stderr, "corescan: who holds it is not known: %s\n", err->text);
+	else
+		cli->report.suspects = &answers->suspects;
+	return CS_OK;
+}
 
 /* Look up what is not in the model. */
 static cs_status look_up(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
 			 struct cs_error *err)
 {
+	if (!cli->ask_count)
+		return look_up_page(scan, cli, answers, err);
 	for (size_t i = 0; i < cli->ask_count; i++) {
 		struct cs_ask *ask = &cli->asks[i];
 		cs_status st;
@@ -178,6 +197,7 @@ static int run(struct cs_cli *cli)
 		return complain(EXIT_TARGET, &(struct cs_error){ .text = "no memory" });
 	cli->report.look = look_of_stdout(cli->output != NULL);
 	cli->report.target = words_again(cli, again, sizeof(again));
+	cli->scan.graph = !cli->ask_count; /* the default page has suspects */
 	for (size_t i = 0; i < cli->ask_count; i++)
 		cli->scan.graph |= cs_view_needs_graph(cli->asks[i].view);
 	cli->scan.progress = cs_progress_step;
@@ -193,6 +213,7 @@ static int run(struct cs_cli *cli)
 		code = report(scan, cli, answers);
 	for (size_t i = 0; i < CS_CLI_ASKS_MAX; i++)
 		cs_answer_deinit(&answers->items[i]);
+	cs_answer_deinit(&answers->suspects);
 	free(answers);
 	cs_scan_close(scan);
 	return code;

@@ -65,4 +65,7 @@ bool py_frame_look(struct py *py, cs_addr addr, struct py_frame_look *out);
 
 /* py_local.c: names and previews of a frame's local variables, into the model. */
 void py_frame_locals(struct py *py, cs_addr addr, cs_addr code, struct cs_frame *out);
+
+/* The name of a function's free variable number nr, which is number nr of its __closure__. */
+bool py_free_variable(struct py *py, cs_addr function, uint64_t nr, char *out, size_t cap);
 #endif

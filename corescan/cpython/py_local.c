@@ -12,7 +12,9 @@
 
 enum {
 	LOCALS_MAX = 24, /* of a frame */
-	NAME_CAP = 64, VALUE_CAP = 160, REF_TAGS = 3, CELL_VALUE = 16, KIND_HIDDEN = 0x10
+	FREE_MAX = 1 << 16, /* free variables looked for among so many slots */
+	NAME_CAP = 64, VALUE_CAP = 160, REF_TAGS = 3, CELL_VALUE = 16, KIND_HIDDEN = 0x10,
+	KIND_FREE = 0x80
 };
 
 /* Locals being listed: a slot after the other. */
@@ -137,4 +139,36 @@ void py_frame_locals(struct py *py, cs_addr addr, cs_addr code, struct cs_frame 
 	memcpy(copy, list.items, list.count * sizeof(*copy));
 	out->locals = copy;
 	out->local_count = list.count;
+}
+
+/* From 3.11 on free variables are the slots of their kind, in order. */
+static cs_addr free_name(struct py *py, cs_addr code, uint64_t nr)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr names, kinds;
+	uint64_t count;
+
+	if (!py_has(l, PY_CODE_LOCALSPLUSNAMES)) {
+		names = py_word(py, code + py_off(l, PY_CODE_FREEVARS));
+		count = names ? py_word(py, names + py_off(l, PY_OB_SIZE)) : 0;
+		return nr < count ? py_word(py, names + py_off(l, PY_TUPLE_ITEM) + 8 * nr) : 0;
+	}
+	names = py_word(py, code + py_off(l, PY_CODE_LOCALSPLUSNAMES));
+	kinds = py_word(py, code + py_off(l, PY_CODE_LOCALSPLUSKINDS));
+	count = names ? py_word(py, names + py_off(l, PY_OB_SIZE)) : 0;
+	for (uint64_t i = 0; kinds && i < count && i < FREE_MAX; i++) {
+		const unsigned char *kind = cs_mem_view(py->mem, kinds + py_off(l, PY_BYTES_SVAL) + i, 1);
+
+		if (kind && *kind & KIND_FREE && !nr--)
+			return py_word(py, names + py_off(l, PY_TUPLE_ITEM) + 8 * i);
+	}
+	return 0;
+}
+
+bool py_free_variable(struct py *py, cs_addr function, uint64_t nr, char *out, size_t cap)
+{
+	cs_addr code = py_word(py, function + py_off(&py->layout, PY_FUNC_CODE));
+	cs_addr name = code ? free_name(py, code, nr) : 0;
+
+	return name && py_str_text(py, name, out, cap, NULL);
 }

@@ -205,3 +205,32 @@ void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 	else if (!strcmp(py->model->types.items[o->type->model_nr].name, "float"))
 		float_value(py, o, out, cap);
 }
+
+bool py_length(struct py *py, const struct py_obj *o, uint64_t *out)
+{
+	static const struct {
+		const char *family;
+		enum py_field field;
+	} containers[] = {
+		{ "dict", PY_DICT_USED },
+		{ "collections.OrderedDict", PY_DICT_USED },
+		{ "set", PY_SET_USED },
+		{ "frozenset", PY_SET_USED },
+		{ "list", PY_OB_SIZE },
+		{ "tuple", PY_OB_SIZE },
+		{ "collections.deque", PY_OB_SIZE },
+		{ "bytearray", PY_OB_SIZE },
+	};
+
+	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
+		uint64_t off = py_off(&py->layout, containers[i].field);
+
+		if (!o->type->family->name || strcmp(o->type->family->name, containers[i].family))
+			continue;
+		if (o->room < off + 8)
+			return false;
+		*out = cs_le64(o->p + off);
+		return *out <= INT64_MAX / 8;
+	}
+	return false;
+}

@@ -42,6 +42,34 @@ struct cs_leak_row { /* --leaks: a group of what nobody reaches */
 	cs_addr example;
 };
 
+/* --suspects: what a lot of memory hangs on, or is wasted by; the report finds the words. */
+enum cs_suspect_kind {
+	CS_SUSPECT_HOLDER, /* one block keeps many others alive */
+	CS_SUSPECT_OBJECT, /* one that is big in itself */
+	CS_SUSPECT_GROUP,  /* many of one type, each held from several places */
+	CS_SUSPECT_GARBAGE, CS_SUSPECT_LEAKED, /* what nobody reaches */
+	CS_SUSPECT_FREE,   /* kept by an allocator for later */
+	CS_SUSPECT_COPIES, /* strings with the same text */
+	CS_SUSPECT_ROOM	   /* containers much bigger than what is in them */
+};
+
+struct cs_suspect_row {
+	enum cs_suspect_kind kind;
+	const char *name; /* how one gets there; NULL: not known */
+	const char *also; /* of a group: another way to it; NULL */
+	const char *type; /* borrowed from the model; NULL */
+	uint64_t bytes;	  /* that would be free without it */
+	uint64_t count;	  /* what a container holds; of a group, copies, ...: how many */
+	const char *count_of; /* "entries", "items"; NULL: count says nothing */
+	const char *parts;    /* the type most of it is; NULL: no such type */
+	uint64_t parts_count;
+	cs_addr addr;	 /* of an example where it is many */
+	bool is_guess;	 /* a word that only may be a pointer is part of the way */
+	bool is_local;	 /* it goes when a function returns, in thread... */
+	int64_t tid;	 /* 0: not known */
+	bool is_cache;	 /* of functools.lru_cache(maxsize=None) */
+};
+
 struct cs_answer {
 	CS_VEC(struct cs_answer_row) rows;
 	/* --chunks: blocks one behind the other, and how many there are before them
@@ -51,6 +79,7 @@ struct cs_answer {
 	CS_VEC(struct cs_holder_row) holders;
 	CS_VEC(struct cs_step_row) steps;
 	CS_VEC(struct cs_leak_row) leaks;
+	CS_VEC(struct cs_suspect_row) suspects; /* biggest first */
 	struct cs_arena strings;
 };
 #endif

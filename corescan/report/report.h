@@ -39,6 +39,7 @@ struct cs_report_options {
 	bool no_header;	      /* text only: begin with the table */
 	bool is_gdb;	      /* text and errors: name a debugger's commands, not options */
 	const struct cs_command *command; /* that asks; NULL: none did */
+	const struct cs_answer *suspects; /* of the default page; NULL: nobody looked */
 	/* How the user would name the target again, ready to be typed: "core.1",
 	 * "--pid 17", "'my core'". For the commands to go on with. */
 	const char *target;

@@ -236,6 +236,7 @@ cs_status cs_json_write(FILE *out, const struct cs_model *model, const struct cs
 			size_t count, const struct cs_report_options *options, struct cs_error *err)
 {
 	const struct cs_ask page[] = { { .view = cs_view_find("summary") },
+				       { .view = cs_view_find("suspects"), .answer = options->suspects },
 				       { .view = cs_view_find("by-type") },
 				       { .view = cs_view_find("threads") } };
 

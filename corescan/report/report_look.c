@@ -82,12 +82,18 @@ const char *cs_look_line(const struct cs_look *look, const char *s, unsigned wid
 
 void cs_look_wrapped(FILE *out, const struct cs_look *look, const char *s, unsigned indent)
 {
-	while (*s) {
+	cs_look_item(out, look, "", s, indent);
+}
+
+void cs_look_item(FILE *out, const struct cs_look *look, const char *lead, const char *s,
+		  unsigned indent)
+{
+	for (; *s; lead = "") {
 		size_t len, used = 0;
 		const char *rest = cs_look_line(look, s, look->width - indent, &len);
 		struct cs_glyph g;
 
-		fprintf(out, "%*s", (int)indent, "");
+		fprintf(out, "%-*s", (int)indent, lead);
 		for (const char *at = s; at < s + len; at += g.used) {
 			cs_glyph_read(at, look->is_utf8, &g);
 			used += g.width;

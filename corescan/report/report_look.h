@@ -33,4 +33,8 @@ const char *cs_look_line(const struct cs_look *look, const char *s, unsigned wid
 
 /* Write s in lines of look->width, each line `indent` blanks in from the left. */
 void cs_look_wrapped(FILE *out, const struct cs_look *look, const char *s, unsigned indent);
+
+/* The same with `lead`, shorter than indent, at the start of the first line: "  1". */
+void cs_look_item(FILE *out, const struct cs_look *look, const char *lead, const char *s,
+		  unsigned indent);
 #endif

@@ -4,12 +4,14 @@
 #include "report/report.h"
 #include "report/report_escape.h"
 #include "report/report_number.h"
+#include "report/report_suspects.h"
 
 #include <signal.h>
 #include <string.h>
 
 enum { PIECE_GAP = 3, PAGE_TYPES = 10, PAGE_LEAST = 3, PAGE_MOST = 8, PAGE_WORDS = 30,
-       PAGE_THREADS = 5 };
+       PAGE_THREADS = 5,
+       PAGE_SUSPECTS = 5, SUSPECT_INDENT = 4 };
 
 struct page {
 	FILE *out;
@@ -226,7 +228,7 @@ static void write_why(const struct page *p, size_t width, const char *why)
 {
 	size_t column = width < 40 ? 40 : width;
 
-	if (column + 3 + strlen(why) <= p->look.width) {
+	if (*why && column + 3 + strlen(why) <= p->look.width) {
 		cs_look_paint(p->out, &p->look, CS_PAINT_FAINT);
 		fprintf(p->out, "%*s   %s", (int)(column - width), "", why);
 		cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
@@ -421,6 +423,47 @@ static cs_status write_page_summary(struct page *p, struct cs_error *err)
 	return CS_OK;
 }
 
+/* A numbered sentence, and under it the question that shows more. */
+static void write_suspect(struct page *p, unsigned nr, const char *text, const char *option)
+{
+	char lead[16];
+
+	snprintf(lead, sizeof(lead), "%3u", nr);
+	cs_look_item(p->out, &p->look, lead, text ? text : "(no memory)", SUSPECT_INDENT);
+	if (!option)
+		return;
+	fputs("  ", p->out);
+	hint(p, option, "");
+}
+
+/* At most five, the last of them for all there is no room for. */
+static void write_page_suspects(struct page *p)
+{
+	const struct cs_answer *a = p->options->suspects;
+	size_t count = a ? a->suspects.count : 0;
+	size_t most = count > PAGE_SUSPECTS ? PAGE_SUSPECTS - 1 : count;
+	struct cs_arena words = { 0 };
+
+	if (!count)
+		return;
+	leave_line(p);
+	cs_look_paint(p->out, &p->look, CS_PAINT_TITLE);
+	fputs("SUSPECTS\n", p->out);
+	cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
+	for (size_t i = 0; i < most; i++) {
+		const struct cs_suspect_row *row = &a->suspects.items[i];
+
+		write_suspect(p, (unsigned)i + 1,
+			      cs_suspect_text(row, p->model->target.present, &words),
+			      cs_suspect_option(row, &words));
+	}
+	if (most < count)
+		write_suspect(p, (unsigned)most + 1,
+			      cs_suspects_rest(a->suspects.items + most, count - most, &words),
+			      "--suspects");
+	cs_arena_deinit(&words);
+}
+
 static cs_status write_page_types(struct page *p, size_t *types, bool *has_more,
 				  struct cs_error *err)
 {
@@ -504,6 +547,8 @@ cs_status cs_text_write(FILE *out, const struct cs_model *model, const struct cs
 	if (count)
 		return write_views(&p, asks, count, err);
 	st = write_page_summary(&p, err);
+	if (!st)
+		write_page_suspects(&p);
 	if (!st)
 		st = write_page_types(&p, &types, &has_more, err);
 	if (!st)

@@ -30,7 +30,8 @@ enum cs_view_needs {
 	CS_NEEDS_THREADS, /* that the model's threads are known */
 	CS_NEEDS_DOMINATORS, /* these need the reference graph */
 	CS_NEEDS_WHY,
-	CS_NEEDS_LEAKS
+	CS_NEEDS_LEAKS,
+	CS_NEEDS_SUSPECTS
 };
 
 struct cs_view {
@@ -73,6 +74,11 @@ cs_status cs_build_why(const struct cs_view_source *source, struct cs_table *tab
 		       struct cs_error *err);
 cs_status cs_build_leaks(const struct cs_view_source *source, struct cs_table *table,
 			 struct cs_error *err);
+
+/* What to look at first; in report_suspects.c. */
+extern const struct cs_column cs_suspect_columns[];
+cs_status cs_build_suspects(const struct cs_view_source *source, struct cs_table *table,
+			    struct cs_error *err);
 
 /* Does it need the reference graph? */
 static inline bool cs_view_needs_graph(const struct cs_view *view)

@@ -16,4 +16,7 @@ cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, ui
 
 /* Fill out->leaks: what nobody reaches, in groups of kind and type. */
 cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err);
+
+/* Fill out->suspects: where memory accumulates and what is wasted, biggest first. */
+cs_status cs_answer_suspects(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err);
 #endif

@@ -162,6 +162,8 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 		return cs_answer_why(scan, ask->addr, ask->text, 0, out, err);
 	case CS_NEEDS_LEAKS:
 		return cs_answer_leaks(scan, out, err);
+	case CS_NEEDS_SUSPECTS:
+		return cs_answer_suspects(scan, out, err);
 	case CS_NEEDS_MODEL:
 		break;
 	}

@@ -14,7 +14,7 @@ struct search {
 	bool has_found;
 };
 
-static bool object_of(struct cs_heap_graph *hg, uint32_t node, struct py_obj *out)
+bool cs_node_object(struct cs_heap_graph *hg, uint32_t node, struct py_obj *out)
 {
 	struct cs_block block;
 
@@ -43,7 +43,7 @@ cs_addr cs_node_addr(struct cs_heap_graph *hg, uint32_t node)
 	struct cs_block block;
 	struct py_obj o;
 
-	if (object_of(hg, node, &o))
+	if (cs_node_object(hg, node, &o))
 		return o.addr;
 	cs_node_block(&hg->nodes, node, &block);
 	return block.addr;
@@ -90,7 +90,7 @@ bool cs_node_edge(struct cs_heap_graph *hg, uint32_t from, uint32_t to, struct p
 	struct cs_block block;
 	struct py_obj o;
 
-	if (object_of(hg, from, &o)) {
+	if (cs_node_object(hg, from, &o)) {
 		py_visit_begin(hg->scan->py);
 		py_visit(hg->scan->py, &o, on_edge, &s);
 	} else {

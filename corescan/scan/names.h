@@ -12,6 +12,9 @@ const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node);
 /* The address people know it by: of an object its own, else the block's. */
 cs_addr cs_node_addr(struct cs_heap_graph *hg, uint32_t node);
 
+/* The Python object in a node's block; false: there is none. */
+bool cs_node_object(struct cs_heap_graph *hg, uint32_t node, struct py_obj *out);
+
 /* The first reference from one node to another, or from a root. False: none that is known
  * (a guess in the middle of memory has an edge too: PY_EDGE_WORD, by its offset). */
 bool cs_node_edge(struct cs_heap_graph *hg, uint32_t from, uint32_t to, struct py_edge *out);

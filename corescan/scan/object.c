@@ -157,5 +157,6 @@ void cs_answer_deinit(struct cs_answer *answer)
 	cs_vec_free(&answer->holders);
 	cs_vec_free(&answer->steps);
 	cs_vec_free(&answer->leaks);
+	cs_vec_free(&answer->suspects);
 	cs_arena_deinit(&answer->strings);
 }
