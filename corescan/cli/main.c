@@ -118,9 +118,12 @@ struct answers {
 static cs_status look_up_page(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
 			      struct cs_error *err)
 {
-	struct cs_ask ask = { .view = cs_view_find("suspects") };
+	const struct cs_ask ask = { .view = cs_view_find("suspects") };
+	const struct cs_ask types = { .view = cs_view_find("by-type") };
 	cs_status st = cs_scan_answer(scan, &ask, &cli->report, &answers->suspects, err);
 
+	if (!st && cli->report.format != CS_FORMAT_TEXT)
+		st = cs_scan_answer(scan, &types, &cli->report, &answers->suspects, err);
 	if (st == CS_STOPPED)
 		return st;
 	if (st)
@@ -199,7 +202,7 @@ static int run(struct cs_cli *cli)
 	cli->report.target = words_again(cli, again, sizeof(again));
 	cli->scan.graph = !cli->ask_count; /* the default page has suspects */
 	for (size_t i = 0; i < cli->ask_count; i++)
-		cli->scan.graph |= cs_view_needs_graph(cli->asks[i].view);
+		cli->scan.graph |= cs_report_wants_graph(&cli->report, cli->asks[i].view);
 	cli->scan.progress = cs_progress_step;
 	cli->scan.progress_ctx = &progress;
 	cs_progress_begin(&progress, !cli->is_quiet && isatty(STDERR_FILENO), cli->is_verbose);

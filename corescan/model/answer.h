@@ -62,6 +62,7 @@ struct cs_suspect_row {
 	uint64_t count;	  /* what a container holds; of a group, copies, ...: how many */
 	const char *count_of; /* "entries", "items"; NULL: count says nothing */
 	const char *parts;    /* the type most of it is; NULL: no such type */
+	bool is_mixed;	      /* parts is less than half of it */
 	uint64_t parts_count;
 	cs_addr addr;	 /* of an example where it is many */
 	bool is_guess;	 /* a word that only may be a pointer is part of the way */

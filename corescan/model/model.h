@@ -45,6 +45,7 @@ struct cs_type {
 	const char *name;
 	enum cs_type_kind kind;
 	uint64_t count, shallow, bytes;
+	uint64_t retained; /* with the reference graph: see cs_model.has_retained */
 };
 
 struct cs_arena_row {
@@ -118,6 +119,8 @@ struct cs_model {
 	CS_VEC(struct cs_finding) findings;
 	CS_VEC(struct cs_size_row) sizes;    /* made by settling */
 	struct cs_threads threads;
+	bool has_retained;	  /* somebody made the graph and asked: */
+	uint64_t raw_retained[2]; /* of blocks without a type, by enum cs_allocator */
 	struct cs_ledger_row ledger[CS_CATEGORIES];
 	struct cs_mallinfo mallinfo;
 	struct cs_arena strings;

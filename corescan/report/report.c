@@ -181,6 +181,16 @@ static cs_addr last_address(const struct cs_table *t)
 	return 0;
 }
 
+bool cs_report_wants_graph(const struct cs_report_options *options, const struct cs_view *view)
+{
+	if (cs_view_needs_graph(view))
+		return true;
+	for (const struct cs_column *c = view->columns; options->sort && c && c->name; c++)
+		if (c->flags & CS_COL_GRAPH && !strcmp(c->name, options->sort))
+			return true;
+	return false;
+}
+
 uint64_t cs_report_top(const struct cs_report_options *options, const struct cs_view *view)
 {
 	if (options->has_top)
@@ -216,6 +226,9 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 
 	cs_table_init(out, ask->view->columns);
 	out->pulse = model->pulse;
+	while (!model->has_retained && out->column_count &&
+	       out->columns[out->column_count - 1].flags & CS_COL_GRAPH)
+		out->column_count--;
 
 	cs_status st = cs_pulse_result(model->pulse, ask->view->build(&source, out, err), err);
 

@@ -73,6 +73,9 @@ cs_status cs_report_write(FILE *out, const struct cs_model *model, const struct 
 			  size_t count, const struct cs_report_options *options,
 			  struct cs_error *err);
 
+/* Does it take the reference graph to answer this? */
+bool cs_report_wants_graph(const struct cs_report_options *options, const struct cs_view *view);
+
 /* How many rows the view shows at most with these options; 0: all. */
 uint64_t cs_report_top(const struct cs_report_options *options, const struct cs_view *view);
 

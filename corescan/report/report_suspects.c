@@ -31,7 +31,7 @@ const struct cs_column cs_suspect_columns[] = {
 
 /* What the sentences share. */
 struct words {
-	char bytes[CS_NUMBER_LEN + 16]; /* "612.1 MiB (57 %)" */
+	char bytes[CS_NUMBER_LEN * 2]; /* "612.1 MiB (57 %)" */
 	char count[CS_NUMBER_LEN], parts[CS_NUMBER_LEN];
 	char what[512]; /* "app.cache.SESSIONS, a dict of 412,000 entries," */
 };
@@ -83,8 +83,8 @@ static const char *second(const struct cs_suspect_row *r, const struct words *w,
 	if (r->parts && r->parts_count == 1)
 		parts = cs_arena_printf(arena, " Most of it is one %s.", r->parts);
 	else if (r->parts)
-		parts = cs_arena_printf(arena, " Most of it: %s %s, which nothing else holds.",
-					w->parts, r->parts);
+		parts = cs_arena_printf(arena, " %s: %s %s, which nothing else holds.",
+					r->is_mixed ? "Most in it" : "Most of it", w->parts, r->parts);
 	if (r->is_local && r->tid)
 		local = cs_arena_printf(arena, " It goes when that function returns, in thread %" PRId64 ".",
 					r->tid);

@@ -38,6 +38,7 @@ enum cs_column_flag {
 	CS_COL_BELOW = 32,  /* text: under the row, not beside it */
 	CS_COL_SPARE = 64,  /* first to be left out of a narrow terminal */
 	CS_COL_WHOLE = 128, /* never cut: addresses and other things people copy */
+	CS_COL_GRAPH = 512, /* only there with the reference graph; such columns are last */
 	CS_COL_BAR = 256    /* a bar beside it where the terminal can draw one */
 };
 

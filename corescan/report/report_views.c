@@ -69,6 +69,7 @@ static const struct cs_column type_columns[] = {
 	{ "shallow", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_DETAIL | CS_COL_SPARE },
 	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
 	{ "percent", "%", CS_CELL_PERCENT, 0 },
+	{ "retained", NULL, CS_CELL_BYTES, CS_COL_DETAIL | CS_COL_GRAPH },
 	{ 0 },
 };
 
@@ -76,7 +77,8 @@ static bool add_type(struct cs_table *table, const struct cs_type *t, uint64_t p
 {
 	struct cs_cell cells[] = { TEXT(t->name),     TEXT(cs_kind_name(t->kind)),
 				   COUNT(t->count),   BYTES(t->shallow),
-				   BYTES(t->bytes),   PERCENT(t->bytes, present) };
+				   BYTES(t->bytes),   PERCENT(t->bytes, present),
+				   BYTES(t->retained) };
 
 	return !(t->count || t->bytes) || cs_table_add(table, cells);
 }
@@ -91,9 +93,9 @@ static cs_status build_by_type(const struct cs_view_source *source, struct cs_ta
 	const struct cs_ledger_row *pooled = &m->ledger[CS_PY_UNIDENTIFIED];
 	const struct cs_type raw[] = {
 		{ "(malloc, type unknown)", CS_KIND_RAW, malloced->blocks, malloced->bytes,
-		  malloced->bytes },
+		  malloced->bytes, m->raw_retained[CS_ALLOC_GLIBC] },
 		{ "(pymalloc, type unknown)", CS_KIND_RAW, pooled->blocks, pooled->bytes,
-		  pooled->bytes },
+		  pooled->bytes, m->raw_retained[CS_ALLOC_PYMALLOC] },
 	};
 
 	table->whole = m->target.present;

@@ -144,6 +144,14 @@ static cs_status list_chunks(struct cs_scan *scan, cs_addr addr, uint64_t skip, 
 	return CS_OK;
 }
 
+static bool has_retained(const struct cs_view *view)
+{
+	for (const struct cs_column *c = view->columns; c && c->name; c++)
+		if (c->flags & CS_COL_GRAPH)
+			return true;
+	return false;
+}
+
 cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err)
@@ -167,5 +175,7 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	case CS_NEEDS_MODEL:
 		break;
 	}
+	if (has_retained(ask->view) && (scan->graph || cs_report_wants_graph(options, ask->view)))
+		return cs_scan_retained(scan, err);
 	return CS_OK;
 }

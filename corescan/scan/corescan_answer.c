@@ -113,11 +113,29 @@ static cs_status render(struct corescan *cs, const struct cs_ask *ask, size_t co
 	return st;
 }
 
+/* What the default page needs. A process that runs again has no graph: then the page
+ * names no suspects. */
+static cs_status set_page(struct corescan *cs, const struct cs_report_options *options,
+			  struct cs_report_options *page, struct cs_answer *answer)
+{
+	const struct cs_ask ask = { .view = cs_view_find("suspects") };
+	cs_status st = cs_scan_threads(cs->scan, false, &cs->err);
+
+	*page = *options;
+	if (st)
+		return st;
+	st = cs_scan_answer(cs->scan, &ask, options, answer, &cs->err);
+	if (!st)
+		page->suspects = answer;
+	return st == CS_STOPPED ? st : CS_OK;
+}
+
 /* One view, or with NULL the default page. */
 static int answer_view(struct corescan *cs, const char *view, const char *argument,
 		       const struct cs_report_options *options, char **text)
 {
 	struct cs_answer answer = { 0 };
+	struct cs_report_options page = *options;
 	struct cs_ask ask = { 0 };
 	cs_status st = CS_OK;
 
@@ -125,9 +143,9 @@ static int answer_view(struct corescan *cs, const char *view, const char *argume
 	if (view)
 		st = set_ask(cs, view, argument, options, &ask, &answer);
 	else
-		st = cs_scan_threads(cs->scan, false, &cs->err);
+		st = set_page(cs, options, &page, &answer);
 	if (!st)
-		st = render(cs, &ask, view ? 1 : 0, options, text);
+		st = render(cs, &ask, view ? 1 : 0, &page, text);
 	st = cs_handle_leave(cs, st);
 	cs_answer_deinit(&answer);
 	if (st) {

@@ -15,7 +15,7 @@
 #include <string.h>
 
 enum {
-	SHARE = 100, LEAST = 128 << 10, /* a suspect has 1 % of what is present, and so much */
+	SHARE = 100, LEAST = 128 << 10, /* a suspect has 1 % of what is in use, and so much */
 	GROUP_SHARE = 20, FREE_SHARE = 10, /* these 5 %, 10 % */
 	BIG_SHARE = 10, /* a child counts when it has a tenth of what its parent has */
 	SPOTS_MAX = 1 << 16, CROWDS_MAX = 1 << 16, ROWS_MAX = 100, NAMED_MAX = 20,
@@ -38,6 +38,7 @@ struct hunt {
 	struct cs_heap_graph *hg;
 	struct cs_ways ways;
 	struct cs_answer *out;
+	uint64_t used;	/* bytes of all blocks in use */
 	uint64_t least; /* bytes of a suspect */
 	CS_VEC(struct spot) spots;
 	/* of the node that is looked at: its children */
@@ -62,7 +63,7 @@ static bool is_scaffold(const char *type)
 		"staticmethod", "functools.partial", "mappingproxy", "traceback", "super",
 		"wrapper_descriptor", "method_descriptor", "getset_descriptor",
 		"member_descriptor", "method-wrapper", "classmethod_descriptor",
-		"functools._lru_cache_wrapper", "_thread._local", "_contextvars.Context",
+		"_thread._local", "_contextvars.Context",
 		"_contextvars.ContextVar", "Context", "(the interpreter's own)",
 	};
 
@@ -244,8 +245,9 @@ static void tell_spot(struct hunt *h, uint32_t nr)
 	s->is_told = true;
 	count_of(h->hg, s->node, &row);
 	row.is_cache = is_unbounded(h, s);
-	if (most && most->bytes >= (s->retained - h->own) / 2 && row.kind == CS_SUSPECT_HOLDER) {
+	if (most && most->bytes >= (s->retained - h->own) / 4 && row.kind == CS_SUSPECT_HOLDER) {
 		row.parts = crowd_type(h, most);
+		row.is_mixed = most->bytes < (s->retained - h->own) / 2;
 		row.parts_count = most->count;
 	}
 	tell(h, &row, nr);
@@ -254,7 +256,7 @@ static void tell_spot(struct hunt *h, uint32_t nr)
 /* What lies below a node that only leads, or below all roots, in small pieces. */
 static void tell_groups(struct hunt *h)
 {
-	uint64_t least = h->hg->scan->model.target.present / GROUP_SHARE;
+	uint64_t least = h->used / GROUP_SHARE;
 
 	for (size_t i = 0; i < h->crowds.count; i++) {
 		const struct crowd *c = &h->crowds.items[i];
@@ -358,16 +360,12 @@ static void find_holders(struct hunt *h)
 
 static void find_unreached(struct hunt *h, struct cs_error *err)
 {
-	const struct cs_ledger_row *ledger = h->hg->scan->model.ledger;
-	uint64_t used = ledger[CS_PY_OBJECTS].bytes + ledger[CS_PY_OWNED].bytes +
-			ledger[CS_PY_RUNTIME].bytes + ledger[CS_PY_UNIDENTIFIED].bytes +
-			ledger[CS_MALLOC_TYPED].bytes + ledger[CS_MALLOC_UNTYPED].bytes;
 	struct cs_suspect_row rows[2] = { { .kind = CS_SUSPECT_GARBAGE },
 					  { .kind = CS_SUSPECT_LEAKED } };
 	uint64_t biggest[2] = { 0 };
 	struct cs_answer leaks = { 0 };
 
-	if (used < cs_dom_retained(h->hg->dom, CS_GRAPH_NONE) + h->least ||
+	if (h->used < cs_dom_retained(h->hg->dom, CS_GRAPH_NONE) + h->least ||
 	    cs_answer_leaks(h->hg->scan, &leaks, err))
 		return;
 	for (size_t i = 0; i < leaks.leaks.count; i++) {
@@ -405,6 +403,18 @@ static void find_free(struct hunt *h)
 		tell(h, &pooled, UINT32_MAX);
 }
 
+/* A big table that is mostly empty is told as such, not as a big object too. */
+static void drop_object(struct hunt *h, cs_addr addr, uint64_t unused)
+{
+	struct cs_suspect_row *rows = h->out->suspects.items;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < h->out->suspects.count; i++)
+		if (rows[i].kind != CS_SUSPECT_OBJECT || rows[i].addr != addr || unused < rows[i].bytes / 2)
+			rows[kept++] = rows[i];
+	h->out->suspects.count = kept;
+}
+
 static void find_waste(struct hunt *h, struct cs_error *err)
 {
 	struct cs_heap_graph *hg = h->hg;
@@ -424,11 +434,13 @@ static void find_waste(struct hunt *h, struct cs_error *err)
 			.parts_count = copies.most, .addr = cs_node_addr(hg, copies.example) },
 		     UINT32_MAX);
 	}
-	if (room.bytes >= h->least && room.example != CS_NO_NODE)
+	if (room.bytes >= h->least && room.example != CS_NO_NODE) {
+		drop_object(h, cs_node_addr(hg, room.example), room.most);
 		tell(h, &(struct cs_suspect_row){
 			.kind = CS_SUSPECT_ROOM, .type = cs_node_type_name(hg, room.example),
 			.bytes = room.bytes, .count = room.count, .parts_count = room.most,
 			.addr = cs_node_addr(hg, room.example) }, UINT32_MAX);
+	}
 }
 
 /* --- names --- */
@@ -522,6 +534,18 @@ static cs_status finish(struct hunt *h, struct cs_error *err)
 	return st;
 }
 
+static uint64_t bytes_in_use(const struct cs_model *m)
+{
+	static const enum cs_category in_use[] = { CS_PY_OBJECTS, CS_PY_OWNED, CS_PY_RUNTIME,
+						   CS_PY_UNIDENTIFIED, CS_MALLOC_TYPED,
+						   CS_MALLOC_UNTYPED };
+	uint64_t sum = 0;
+
+	for (size_t i = 0; i < sizeof(in_use) / sizeof(in_use[0]); i++)
+		sum += m->ledger[in_use[i]].bytes;
+	return sum;
+}
+
 cs_status cs_answer_suspects(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err)
 {
 	struct hunt h = { .out = out };
@@ -531,9 +555,8 @@ cs_status cs_answer_suspects(struct cs_scan *scan, struct cs_answer *out, struct
 	if (st)
 		return st;
 	h.ways.hg = h.hg;
-	h.least = scan->model.target.present / SHARE;
-	if (h.least < LEAST)
-		h.least = LEAST;
+	h.used = bytes_in_use(&scan->model);
+	h.least = h.used / SHARE > LEAST ? h.used / SHARE : LEAST;
 	find_holders(&h);
 	find_unreached(&h, &ignored);
 	find_waste(&h, &ignored);

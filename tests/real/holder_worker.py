@@ -70,7 +70,7 @@ started = threading.Event()
 
 
 def in_thread():
-    thread_local = [bytes(200) + b"%d" % i for i in range(4000)]
+    thread_local = [bytes(200) + b"%d" % i for i in range(5000)]
     TRUTH["thread_local"] = deep(thread_local)
     started.set()
     time.sleep(1000)
