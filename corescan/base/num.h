@@ -50,6 +50,16 @@ static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
 	return true;
 }
 
+/* How many bits are set. Not every x86-64 has an instruction for it, and the compiler's
+ * function for those that lack it is a call. */
+static inline uint32_t cs_count_bits(uint64_t v)
+{
+	v -= v >> 1 & 0x5555555555555555ull;
+	v = (v & 0x3333333333333333ull) + (v >> 2 & 0x3333333333333333ull);
+	v = (v + (v >> 4)) & 0x0f0f0f0f0f0f0f0full;
+	return (uint32_t)(v * 0x0101010101010101ull >> 56);
+}
+
 /* Start and length; never an end, which can overflow. */
 struct cs_range {
 	cs_addr start;

@@ -101,8 +101,8 @@ static void count_words(struct cs_graph *g)
 
 		w->inner_before = inner;
 		w->shared_before = shared;
-		inner += (uint32_t)__builtin_popcountll(w->inner);
-		shared += (uint32_t)__builtin_popcountll(w->shared);
+		inner += cs_count_bits(w->inner);
+		shared += cs_count_bits(w->shared);
 	}
 	assert(inner == g->inner_count);
 	g->shared_count = shared;

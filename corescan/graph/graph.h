@@ -20,6 +20,7 @@
  */
 #ifndef CS_GRAPH_H
 #define CS_GRAPH_H
+#include "base/num.h"
 #include "base/pulse.h"
 #include "base/vec.h"
 
@@ -103,7 +104,7 @@ static inline uint32_t cs_graph_inner(const struct cs_graph *graph, uint32_t nod
 	const struct cs_graph_word *w = &graph->words[node / 64];
 	uint64_t below = w->inner & ((1ull << node % 64) - 1);
 
-	return w->inner_before + (uint32_t)__builtin_popcountll(below);
+	return w->inner_before + cs_count_bits(below);
 }
 
 static inline uint32_t cs_graph_shared(const struct cs_graph *graph, uint32_t node)
@@ -111,7 +112,7 @@ static inline uint32_t cs_graph_shared(const struct cs_graph *graph, uint32_t no
 	const struct cs_graph_word *w = &graph->words[node / 64];
 	uint64_t below = w->shared & ((1ull << node % 64) - 1);
 
-	return w->shared_before + (uint32_t)__builtin_popcountll(below);
+	return w->shared_before + cs_count_bits(below);
 }
 
 /* The node with that inner number. O(log nodes). */

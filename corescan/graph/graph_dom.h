@@ -67,6 +67,10 @@ struct cs_dom_walk {
 void cs_dom_walk_init(struct cs_dom_walk *w, const struct cs_dom *dom, uint32_t node,
 		      bool only_children);
 
+/* The same walk below another node. O(1) where nodes follow each other as a walk hands them
+ * out, more the farther they are apart. */
+void cs_dom_walk_again(struct cs_dom_walk *w, uint32_t node);
+
 /* False: the walk is over, *step untouched. */
 bool cs_dom_walk_next(struct cs_dom_walk *w, struct cs_dom_step *step);
 

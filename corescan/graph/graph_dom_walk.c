@@ -23,20 +23,21 @@ static void open(struct cs_dom_walk *w, uint32_t at)
 	w->edge_end = dom->graph->first[inner + 1];
 }
 
-void cs_dom_walk_init(struct cs_dom_walk *w, const struct cs_dom *dom, uint32_t node,
-		      bool only_children)
+/* The first shared leaf at or behind top; it is looked for around `near`. */
+static uint32_t find_shared(const struct cs_dom *dom, uint32_t near, uint32_t top)
 {
-	uint32_t low = 0, high = dom->shared_count, top = 0;
+	uint32_t low = 0, high = dom->shared_count, step = 1;
 
-	*w = (struct cs_dom_walk){ .dom = dom, .only_children = only_children };
-	if (node != CS_GRAPH_NONE) {
-		if (!cs_graph_is_inner(dom->graph, node) || !cs_dom_is_reached(dom, node)) {
-			w->shared = UINT32_MAX;
-			return;
-		}
-		top = dom->pos[cs_graph_inner(dom->graph, node)];
+	if (near < high && shared_up(dom, near) < top) {
+		for (low = near + 1; step < high - low && shared_up(dom, low + step) < top; step *= 2)
+			low += step;
+		high = step < high - low ? low + step : high;
+	} else if (near < high) {
+		for (high = near; step < high && shared_up(dom, high - step) >= top; step *= 2)
+			high -= step;
+		low = step < high ? high - step : 0;
 	}
-	while (low < high) { /* the first shared leaf at or behind top */
+	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
 
 		if (shared_up(dom, middle) < top)
@@ -44,11 +45,36 @@ void cs_dom_walk_init(struct cs_dom_walk *w, const struct cs_dom *dom, uint32_t 
 		else
 			high = middle;
 	}
-	w->shared = low;
+	return low;
+}
+
+void cs_dom_walk_again(struct cs_dom_walk *w, uint32_t node)
+{
+	const struct cs_dom *dom = w->dom;
+	uint32_t top = 0;
+
+	if (node != CS_GRAPH_NONE) {
+		top = cs_graph_is_inner(dom->graph, node) ? dom->pos[cs_graph_inner(dom->graph, node)] : 0;
+		if (!top) { /* nothing is below it */
+			w->edge = w->edge_end = 0;
+			w->top = w->open = w->next = w->end = 0;
+			w->at = CS_GRAPH_NONE; /* and no shared leaf */
+			return;
+		}
+	}
+	w->shared = find_shared(dom, w->shared, top);
 	w->top = top;
 	w->next = top + 1;
 	w->end = top + dom->span[top];
 	open(w, top);
+}
+
+void cs_dom_walk_init(struct cs_dom_walk *w, const struct cs_dom *dom, uint32_t node,
+		      bool only_children)
+{
+	*w = (struct cs_dom_walk){ .dom = dom, .only_children = only_children,
+				   .shared = dom->shared_count / 2 };
+	cs_dom_walk_again(w, node);
 }
 
 static bool next_leaf(struct cs_dom_walk *w, uint32_t *leaf)

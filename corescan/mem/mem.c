@@ -163,7 +163,7 @@ static uint64_t count_pages(const uint64_t *bits, uint64_t from, uint64_t to)
 		from++;
 	}
 	for (; to - from >= 64; from += 64)
-		n += (uint64_t)__builtin_popcountll(bits[from / 64]);
+		n += cs_count_bits(bits[from / 64]);
 	for (; from < to; from++)
 		n += bits[from / 64] >> (from % 64) & 1;
 	return n;

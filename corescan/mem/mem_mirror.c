@@ -30,7 +30,7 @@ static void read_window(struct cs_mirror *m, uint64_t word)
 
 		got &= want;
 		m->pages.need[word] &= ~got;
-		m->fetched += (uint64_t)__builtin_popcountll(got) * CS_PAGE_LEN;
+		m->fetched += cs_count_bits(got) * CS_PAGE_LEN;
 		want &= ~got;
 		if (got || (m->source->pulse && m->source->pulse->stopped))
 			continue;

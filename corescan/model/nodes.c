@@ -3,7 +3,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { GRANULE = 16, HINT_SHIFT = 20 };
+enum {
+	GRANULE = 16, MALLOC_HEADER = 16, SIZE_WORD = 8,
+	TILES = 16,	 /* granules of which eight bytes of tiles tell */
+	LONG_WORDS = 64, /* blocks that reach over so many words of granules are kept apart */
+};
+
+/* What is_used() below reads off a nibble's bits. */
+_Static_assert(CS_BLOCK_INSIDE == 0 && CS_BLOCK_FREE == 1 && CS_BLOCK_USED == 2 &&
+		       CS_BLOCK_TYPED == 7, "blocks in use are the states 2 to 7");
 
 static bool is_used(unsigned state)
 {
@@ -15,35 +23,82 @@ static cs_status no_memory(struct cs_error *err)
 	return cs_fail(err, CS_NOMEM, 0, "no memory to number the blocks");
 }
 
-/* Without an instruction for it: not every x86-64 has one. */
-static unsigned count_bits(uint64_t x)
+/* Every fourth bit, moved together. */
+static uint64_t gather(uint64_t v)
 {
-	x -= x >> 1 & 0x5555555555555555ull;
-	x = (x & 0x3333333333333333ull) + (x >> 2 & 0x3333333333333333ull);
-	x = (x + (x >> 4)) & 0x0f0f0f0f0f0f0f0full;
-	return (unsigned)(x * 0x0101010101010101ull >> 56);
+	v &= 0x1111111111111111ull;
+	v = (v | v >> 3) & 0x0303030303030303ull;
+	v = (v | v >> 6) & 0x000f000f000f000full;
+	v = (v | v >> 12) & 0x000000ff000000ffull;
+	return (v | v >> 24) & 0xffff;
+}
+
+/* Which of the 64 granules begin a block, in use or any. */
+static void read_tiles(const struct cs_span *span, uint64_t nr, struct cs_node_word *word)
+{
+	uint64_t granules = span->len / GRANULE, first = nr * 64;
+
+	for (unsigned i = 0; i < 64 && first + i < granules; i += TILES) {
+		uint64_t t = cs_le64(span->tiles + (first + i) / 2);
+
+		word->begins |= gather(t | t >> 1 | t >> 2 | t >> 3) << i;
+		word->used |= gather((t >> 1 | t >> 2) & ~(t >> 3)) << i;
+	}
+}
+
+/* The first granule from word nr on that begins a block, or the span's granule count. */
+static uint64_t next_begin(const struct cs_node_span *ns, uint64_t nr)
+{
+	uint64_t granules = ns->len / GRANULE;
+
+	for (; nr * 64 < granules; nr++)
+		if (ns->words[nr].begins)
+			return nr * 64 + (unsigned)__builtin_ctzll(ns->words[nr].begins);
+	return granules;
+}
+
+/* A block in use that began at granule `from` and reached into word nr is over. */
+static bool note_long(struct cs_nodes *nodes, const struct cs_node_span *ns, uint64_t from,
+		      uint64_t nr, uint32_t node)
+{
+	struct cs_node_long l = { .node = node };
+
+	if (nr - from / 64 <= LONG_WORDS)
+		return true;
+	l.granules = next_begin(ns, nr) - from;
+	return cs_vec_push(&nodes->longs, l);
 }
 
 /* Set the bits of one span; *count goes on. */
-static cs_status number_span(const struct cs_span *span, struct cs_node_span *ns, uint64_t *count,
-			     struct cs_error *err)
+static cs_status number_span(struct cs_nodes *nodes, const struct cs_span *span,
+			     struct cs_node_span *ns, uint64_t *count, struct cs_error *err)
 {
-	uint64_t granules = span->len / GRANULE, words = granules / 64 + 1;
+	uint64_t words = span->len / GRANULE / 64 + 1, last = 0; /* granule of the last begin */
+	bool goes_on = false, ok = true;
 
-	ns->first = (uint32_t)*count;
+	*ns = (struct cs_node_span){ .start = span->start, .len = span->len,
+				     .first = (uint32_t)*count,
+				     .is_glibc = span->allocator == CS_ALLOC_GLIBC };
 	ns->words = calloc((size_t)words, sizeof(*ns->words));
 	if (!ns->words)
 		return no_memory(err);
-	for (uint64_t g = 0; g < granules; g = cs_span_next(span, g))
-		if (is_used(cs_tile_get(span->tiles, g)))
-			ns->words[g / 64].bits |= 1ull << g % 64;
-	for (uint64_t w = 0; w < words; w++) {
-		ns->words[w].before = (uint32_t)*count;
-		*count += count_bits(ns->words[w].bits);
+	for (uint64_t w = 0; w < words && ok; w++) {
+		struct cs_node_word *word = &ns->words[w];
+
+		read_tiles(span, w, word);
+		word->before = (uint32_t)*count;
+		word->goes_on = goes_on;
+		if (goes_on && (word->begins || w == words - 1))
+			ok = note_long(nodes, ns, last, w, (uint32_t)*count - 1);
+		*count += cs_count_bits(word->used);
+		if (!word->begins)
+			continue;
+		last = w * 64 + 63 - (unsigned)__builtin_clzll(word->begins);
+		goes_on = word->used >> last % 64 & 1;
 	}
 	if (*count >= CS_NO_NODE)
 		return cs_fail(err, CS_LIMIT, span->start, "more than 2^32 blocks are in use");
-	return CS_OK;
+	return ok ? CS_OK : no_memory(err);
 }
 
 static cs_status number_big(struct cs_nodes *nodes, uint64_t count, struct cs_error *err)
@@ -98,7 +153,7 @@ cs_status cs_nodes_init(struct cs_nodes *nodes, struct cs_blocks *blocks, struct
 	if (!nodes->spans)
 		return no_memory(err);
 	for (size_t i = 0; !st && i < blocks->spans.count; i++)
-		st = number_span(&blocks->spans.items[i], &nodes->spans[i], &count, err);
+		st = number_span(nodes, &blocks->spans.items[i], &nodes->spans[i], &count, err);
 	if (!st)
 		st = number_big(nodes, count, err);
 	find_limits(nodes);
@@ -114,21 +169,8 @@ void cs_nodes_deinit(struct cs_nodes *nodes)
 	free(nodes->spans);
 	free(nodes->big);
 	free(nodes->big_nr);
+	cs_vec_free(&nodes->longs);
 	memset(nodes, 0, sizeof(*nodes));
-}
-
-static const struct cs_span *find_span(struct cs_nodes *nodes, cs_addr addr)
-{
-	struct cs_blocks *b = nodes->blocks;
-	uint32_t *hint = &nodes->hints[(addr >> HINT_SHIFT) % CS_NODE_HINTS];
-	const struct cs_span *span = *hint < b->spans.count ? &b->spans.items[*hint] : NULL;
-
-	if (span && addr - span->start < span->len)
-		return span;
-	span = cs_blocks_span(b, addr);
-	if (span)
-		*hint = (uint32_t)(span - b->spans.items);
-	return span;
 }
 
 static uint32_t big_at(struct cs_nodes *nodes, cs_addr addr)
@@ -141,34 +183,67 @@ static uint32_t big_at(struct cs_nodes *nodes, cs_addr addr)
 	return nodes->big[block.granule];
 }
 
-uint32_t cs_node_at(struct cs_nodes *nodes, cs_addr addr)
+uint32_t cs_node_search(struct cs_nodes *nodes, cs_addr addr)
 {
-	const struct cs_span *span = find_span(nodes, addr);
-	const struct cs_node_word *word;
-	uint64_t granule;
+	const struct cs_span *span = cs_blocks_span(nodes->blocks, addr);
+	uint32_t nr;
 
 	if (!span)
 		return big_at(nodes, addr);
-	granule = (addr - span->start) / GRANULE;
-	/* the program was given the bytes behind the header */
-	if (span->allocator == CS_ALLOC_GLIBC) {
-		if (!granule--)
-			return CS_NO_NODE;
-		/* the last word of a chunk lies in the next one's header */
-		if (cs_tile_get(span->tiles, granule + 1) && (addr & 15) >= 8)
-			return CS_NO_NODE;
+	nr = (uint32_t)(span - nodes->blocks->spans.items);
+	nodes->hints[(addr >> CS_NODE_HINT_SHIFT) % CS_NODE_HINTS] = nr;
+	return cs_node_in_span(&nodes->spans[nr], addr);
+}
+
+/* Granules of the used block that begins at this bit of a word. */
+static uint64_t granules_of(const struct cs_nodes *nodes, const struct cs_node_span *ns,
+			    uint64_t granule, uint32_t node)
+{
+	uint64_t behind = ns->words[granule / 64].begins >> granule % 64 >> 1;
+	uint64_t end = ns->len / GRANULE, last = granule / 64 + LONG_WORDS;
+	size_t lo = 0, hi = nodes->longs.count;
+
+	if (behind)
+		return 1 + (unsigned)__builtin_ctzll(behind);
+	for (uint64_t w = granule / 64 + 1; w <= last; w++) {
+		if (w * 64 >= end)
+			return end - granule;
+		if (ns->words[w].begins)
+			return w * 64 + (unsigned)__builtin_ctzll(ns->words[w].begins) - granule;
 	}
-	granule = cs_span_start(span, granule);
-	word = &nodes->spans[span - nodes->blocks->spans.items].words[granule / 64];
-	if (!(word->bits >> granule % 64 & 1))
-		return CS_NO_NODE;
-	return word->before + count_bits(word->bits & ((1ull << granule % 64) - 1));
+	while (hi - lo > 1) { /* it is among them */
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (nodes->longs.items[mid].node <= node)
+			lo = mid;
+		else
+			hi = mid;
+	}
+	return nodes->longs.items[lo].granules;
+}
+
+static void fill_block(const struct cs_nodes *nodes, uint32_t span, uint64_t granule, uint32_t node,
+		       struct cs_block *out)
+{
+	const struct cs_node_span *ns = &nodes->spans[span];
+	const struct cs_span *s = &nodes->blocks->spans.items[span];
+
+	out->addr = ns->start + granule * GRANULE;
+	out->len = granules_of(nodes, ns, granule, node) * GRANULE;
+	if (ns->is_glibc) {
+		out->addr += MALLOC_HEADER;
+		out->len -= SIZE_WORD;
+	}
+	out->state = cs_tile_get(s->tiles, granule);
+	out->allocator = s->allocator;
+	out->span = span;
+	out->granule = granule;
 }
 
 /* The granule of a node of this span. */
-static uint64_t select_bit(const struct cs_node_span *ns, uint64_t words, uint32_t node)
+static uint64_t select_bit(const struct cs_node_span *ns, uint32_t node)
 {
-	uint64_t lo = 0, hi = words, bits;
+	uint64_t lo = 0, hi = ns->len / GRANULE / 64 + 1, bits;
 
 	while (hi - lo > 1) {
 		uint64_t mid = lo + (hi - lo) / 2;
@@ -178,7 +253,7 @@ static uint64_t select_bit(const struct cs_node_span *ns, uint64_t words, uint32
 		else
 			hi = mid;
 	}
-	bits = ns->words[lo].bits;
+	bits = ns->words[lo].used;
 	for (uint32_t n = node - ns->words[lo].before; n; n--)
 		bits &= bits - 1;
 	return lo * 64 + (unsigned)__builtin_ctzll(bits);
@@ -187,7 +262,6 @@ static uint64_t select_bit(const struct cs_node_span *ns, uint64_t words, uint32
 void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
 {
 	size_t lo = 0, hi = nodes->blocks->spans.count;
-	const struct cs_span *span;
 
 	if (node >= nodes->first_big) {
 		cs_blocks_big(nodes->blocks, nodes->big_nr[node - nodes->first_big], out);
@@ -201,49 +275,49 @@ void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block 
 		else
 			hi = mid;
 	}
-	span = &nodes->blocks->spans.items[lo];
-	cs_blocks_granule(nodes->blocks, (uint32_t)lo,
-			  select_bit(&nodes->spans[lo], span->len / GRANULE / 64 + 1, node), out);
+	fill_block(nodes, (uint32_t)lo, select_bit(&nodes->spans[lo], node), node, out);
 }
 
 void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
 {
 	*walk = (struct cs_node_walk){ .nodes = nodes };
+	if (nodes->blocks->spans.count)
+		walk->left = nodes->spans[0].words[0].used;
 }
 
-/* The next set bit of the span from walk->granule on; false: none. */
-static bool next_bit(const struct cs_node_span *ns, uint64_t end, uint64_t *granule)
+/* On to the next word with a used block; false: there is none in any span. */
+static bool next_word(struct cs_node_walk *walk)
 {
-	for (uint64_t g = *granule; g < end; g = (g | 63) + 1) {
-		uint64_t bits = ns->words[g / 64].bits >> g % 64;
+	const struct cs_nodes *nodes = walk->nodes;
+	size_t spans = nodes->blocks->spans.count;
 
-		if (!bits)
+	while (walk->span < spans && !walk->left) {
+		const struct cs_node_span *ns = &nodes->spans[walk->span];
+
+		if (++walk->word <= ns->len / GRANULE / 64) {
+			walk->left = ns->words[walk->word].used;
 			continue;
-		*granule = g + (unsigned)__builtin_ctzll(bits);
-		return true;
+		}
+		walk->word = 0;
+		if (++walk->span < spans)
+			walk->left = nodes->spans[walk->span].words[0].used;
 	}
-	return false;
+	return walk->left;
 }
 
 bool cs_node_walk_next(struct cs_node_walk *walk, uint32_t *node, struct cs_block *out)
 {
-	struct cs_nodes *nodes = walk->nodes;
-	struct cs_blocks *b = nodes->blocks;
+	const struct cs_nodes *nodes = walk->nodes;
 
-	for (; walk->span < b->spans.count; walk->span++, walk->granule = 0) {
-		uint64_t end = b->spans.items[walk->span].len / GRANULE;
-
-		if (!next_bit(&nodes->spans[walk->span], end, &walk->granule))
-			continue;
-		cs_blocks_granule(b, walk->span, walk->granule++, out);
-		if (node)
-			*node = walk->node;
-		walk->node++;
-		return true;
-	}
-	if (walk->node >= nodes->count)
+	if (walk->left || next_word(walk)) {
+		fill_block(nodes, walk->span, walk->word * 64 + (unsigned)__builtin_ctzll(walk->left),
+			   walk->node, out);
+		walk->left &= walk->left - 1;
+	} else if (walk->node < nodes->count) {
+		cs_blocks_big(nodes->blocks, nodes->big_nr[walk->node - nodes->first_big], out);
+	} else {
 		return false;
-	cs_blocks_big(b, nodes->big_nr[walk->node - nodes->first_big], out);
+	}
 	if (node)
 		*node = walk->node;
 	walk->node++;

@@ -74,7 +74,7 @@ static uint64_t count_blocks(struct place p)
 				word &= ~0ull << (p.granule - at) * 4;
 			word |= word >> 2;
 			word |= word >> 1;
-			n += (uint64_t)__builtin_popcountll(word & ones);
+			n += cs_count_bits(word & ones);
 		}
 		p.granule = granules(span);
 	}

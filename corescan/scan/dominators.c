@@ -14,25 +14,27 @@
 enum { ROWS_MAX = 1000, SKIP_PARTS = 2 };
 
 struct item { /* siblings of one type; often one node */
-	uint32_t *members;
-	size_t count;
-	uint64_t retained, biggest;
+	uint32_t *members; /* those that have edges: nothing stands below the others */
+	size_t member_count;
+	uint64_t count, shallow, retained;
 	uint32_t example, parent; /* the biggest, and who holds it; parent CS_GRAPH_NONE: above all */
 	char *name;
 	bool in_dict; /* it is the dict of its holder's attributes */
 };
 
 struct group { /* children of one type, while they are collected */
-	CS_VEC(uint32_t) nodes;
-	uint64_t retained, biggest;
+	CS_VEC(uint32_t) nodes; /* with edges */
+	uint64_t count, shallow, retained, biggest;
 	uint32_t type, example, parent;
+	uint32_t first, last; /* met */
 };
 
 struct tree {
 	struct cs_heap_graph *hg;
 	CS_VEC(struct item) heap; /* biggest on top */
 	CS_VEC(struct group) groups;
-	struct cs_map group_by_type;
+	uint32_t *group_of; /* by type, the last for no type: 1 + its row in groups, 0 none yet */
+	size_t types;
 	bool is_out_of_memory;
 };
 
@@ -108,8 +110,9 @@ static void push_root_child(struct tree *t, const struct cs_dom_step *step)
 
 	if (has)
 		cs_root_name(t->hg, tag, step->node, name);
-	push(t, (struct item){ .members = one(step->node), .count = 1, .retained = step->retained,
-			       .example = step->node, .parent = CS_GRAPH_NONE, .name = strdup(name),
+	push(t, (struct item){ .members = one(step->node), .member_count = 1, .count = 1,
+			       .shallow = cs_heap_graph_len(t->hg, step->node),
+			       .retained = step->retained, .example = step->node, .parent = CS_GRAPH_NONE, .name = strdup(name),
 			       .in_dict = is_globals(t->hg, step->node, has ? tag : UINT32_MAX) });
 }
 
@@ -140,36 +143,63 @@ static void push_roots(struct tree *t, size_t most)
 	cs_vec_free(&steps);
 }
 
+static struct group *group_of(struct tree *t, uint32_t type)
+{
+	struct group fresh = { .type = type < t->types ? type : (uint32_t)t->types };
+	uint32_t *nr = &t->group_of[fresh.type];
+
+	if (!*nr) {
+		if (!cs_vec_push(&t->groups, fresh)) {
+			t->is_out_of_memory = true;
+			return NULL;
+		}
+		*nr = (uint32_t)t->groups.count;
+	}
+	return &t->groups.items[*nr - 1];
+}
+
 static void collect(struct tree *t, uint32_t parent, const struct cs_dom_step *step)
 {
-	uint32_t type = cs_heap_graph_type(t->hg, step->node), nr;
 	struct group *g;
 
-	if (type == CS_NO_TYPE) {
-		struct cs_block block;
-
-		cs_node_block(&t->hg->nodes, step->node, &block);
-		if (block.state == CS_BLOCK_OWNED)
-			return; /* its owner's own */
-	}
-	if (!cs_map_get(&t->group_by_type, type + 1ull, &nr)) {
-		struct group fresh = { .type = type };
-
-		nr = (uint32_t)t->groups.count;
-		if (!cs_vec_push(&t->groups, fresh) || !cs_map_put(&t->group_by_type, type + 1ull, nr)) {
+	if (cs_heap_graph_is_owned(t->hg, step->node))
+		return; /* its owner's own */
+	g = group_of(t, cs_heap_graph_type(t->hg, step->node));
+	if (!g)
+		return;
+	if (step->event == CS_DOM_ENTER) {
+		if (!cs_vec_push(&g->nodes, step->node))
 			t->is_out_of_memory = true;
-			return;
-		}
+		g->shallow += cs_heap_graph_len(t->hg, step->node);
+	} else {
+		g->shallow += step->retained;
 	}
-	g = &t->groups.items[nr];
-	if (!cs_vec_push(&g->nodes, step->node))
-		t->is_out_of_memory = true;
 	g->retained += step->retained;
-	if (step->retained < g->biggest && g->nodes.count > 1)
+	g->last = step->node;
+	if (!g->count++)
+		g->first = step->node;
+	else if (step->retained < g->biggest)
 		return;
 	g->biggest = step->retained;
 	g->example = step->node;
 	g->parent = parent;
+}
+
+/* The biggest member alone; its group goes on without it. */
+static void push_biggest(struct tree *t, struct group *g, const char *name, bool in_dict)
+{
+	uint64_t len = cs_heap_graph_len(t->hg, g->example);
+
+	push(t, (struct item){ .members = one(g->example), .member_count = 1, .count = 1,
+			       .shallow = len, .retained = g->biggest, .example = g->example,
+			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict });
+	for (size_t i = 0; i < g->nodes.count; i++)
+		if (g->nodes.items[i] == g->example)
+			g->nodes.items[i] = g->nodes.items[--g->nodes.count];
+	g->count--;
+	g->shallow -= len;
+	g->retained -= g->biggest;
+	g->example = g->example == g->first ? g->last : g->first;
 }
 
 /* A group, or its biggest member alone and the rest. */
@@ -177,7 +207,7 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 {
 	char name[CS_NAME_MAX];
 	struct py_edge edge = { .kind = PY_EDGE_MEMBER, .label = "?" };
-	bool alone = g->nodes.count == 1 || g->biggest >= g->retained / 2;
+	bool alone = g->count == 1 || g->biggest >= g->retained / 2;
 	bool known = cs_node_edge(t->hg, g->parent, g->example, &edge);
 	bool in_dict = known && cs_edge_is_dict(&edge);
 
@@ -185,23 +215,14 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 		cs_name_join(t->hg, above->name, &edge, above->in_dict, !alone, name);
 	else
 		snprintf(name, sizeof(name), "%.500s ...", above->name);
-	if (!alone || g->nodes.count == 1) {
-		push(t, (struct item){ .members = g->nodes.items, .count = g->nodes.count,
-				       .retained = g->retained, .example = g->example,
-				       .parent = g->parent, .name = strdup(name), .in_dict = in_dict });
-		g->nodes.items = NULL;
-		return;
+	if (alone && g->count > 1) {
+		push_biggest(t, g, name, in_dict);
+		if (known)
+			cs_name_join(t->hg, above->name, &edge, above->in_dict, true, name);
 	}
-	push(t, (struct item){ .members = one(g->example), .count = 1, .retained = g->biggest,
-			       .example = g->example, .parent = g->parent, .name = strdup(name),
-			       .in_dict = in_dict });
-	for (size_t i = 0; i < g->nodes.count; i++)
-		if (g->nodes.items[i] == g->example)
-			g->nodes.items[i] = g->nodes.items[--g->nodes.count];
-	if (known)
-		cs_name_join(t->hg, above->name, &edge, above->in_dict, true, name);
-	push(t, (struct item){ .members = g->nodes.items, .count = g->nodes.count,
-			       .retained = g->retained - g->biggest, .example = g->nodes.items[0],
+	push(t, (struct item){ .members = g->nodes.items ? g->nodes.items : one(g->example),
+			       .member_count = g->nodes.count, .count = g->count,
+			       .shallow = g->shallow, .retained = g->retained, .example = g->example,
 			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict });
 	g->nodes.items = NULL;
 }
@@ -211,8 +232,9 @@ static void push_children(struct tree *t, const struct item *above)
 	struct cs_dom_walk walk;
 	struct cs_dom_step step;
 
-	for (size_t i = 0; i < above->count; i++) {
-		cs_dom_walk_init(&walk, t->hg->dom, above->members[i], true);
+	cs_dom_walk_init(&walk, t->hg->dom, above->example, true);
+	for (size_t i = 0; i < above->member_count; i++) {
+		cs_dom_walk_again(&walk, above->members[i]);
 		while (cs_dom_walk_next(&walk, &step)) {
 			if (cs_pulse_stops(&t->hg->scan->pulse))
 				return;
@@ -221,22 +243,11 @@ static void push_children(struct tree *t, const struct item *above)
 		}
 	}
 	for (size_t i = 0; i < t->groups.count; i++) {
-		if (t->groups.items[i].nodes.count)
-			push_group(t, above, &t->groups.items[i]);
+		t->group_of[t->groups.items[i].type] = 0;
+		push_group(t, above, &t->groups.items[i]);
 		free(t->groups.items[i].nodes.items);
 	}
 	t->groups.count = 0;
-	cs_map_deinit(&t->group_by_type);
-	t->group_by_type = (struct cs_map){ 0 };
-}
-
-static uint64_t shallow_of(struct cs_heap_graph *hg, const struct item *item)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < item->count; i++)
-		sum += cs_heap_graph_len(hg, item->members[i]);
-	return sum;
 }
 
 static bool add_row(struct tree *t, const struct item *item, struct cs_answer *out)
@@ -245,7 +256,7 @@ static bool add_row(struct tree *t, const struct item *item, struct cs_answer *o
 		.addr = cs_node_addr(t->hg, item->example),
 		.type = cs_node_type_name(t->hg, item->example),
 		.name = cs_arena_text(&out->strings, item->name, strlen(item->name)),
-		.shallow = shallow_of(t->hg, item),
+		.shallow = item->shallow,
 		.retained = item->retained,
 		.count = item->count,
 	};
@@ -261,6 +272,10 @@ cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_an
 
 	if (st)
 		return st;
+	t.types = scan->model.types.count;
+	t.group_of = calloc(t.types + 1, sizeof(*t.group_of));
+	if (!t.group_of)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the dominators");
 	most = most && most < ROWS_MAX ? most : ROWS_MAX;
 	push_roots(&t, most);
 	while (t.heap.count && out->holders.count < most && !t.is_out_of_memory &&
@@ -270,7 +285,8 @@ cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_an
 		/* a dict of attributes goes by its holder's name: one row for both */
 		if ((!item.in_dict || item.parent == CS_GRAPH_NONE) && !add_row(&t, &item, out))
 			t.is_out_of_memory = true;
-		push_children(&t, &item);
+		if (out->holders.count < most)
+			push_children(&t, &item);
 		free(item.members);
 		free(item.name);
 	}
@@ -279,8 +295,10 @@ cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_an
 		free(t.heap.items[i].name);
 	}
 	cs_vec_free(&t.heap);
+	for (size_t i = 0; i < t.groups.count; i++)
+		free(t.groups.items[i].nodes.items);
 	cs_vec_free(&t.groups);
-	cs_map_deinit(&t.group_by_type);
+	free(t.group_of);
 	if (scan->pulse.stopped)
 		return cs_pulse_fail(err);
 	return t.is_out_of_memory ? cs_fail(err, CS_NOMEM, 0, "no memory for the dominators") : CS_OK;

@@ -87,8 +87,8 @@ static void node_edges(struct builder *b, const struct cs_block *block)
 	if (block->state == CS_BLOCK_OBJECT && b->scan->py) {
 		if (!py_object_at_block(b->scan->py, block, &o))
 			return;
-		if (o.type->model_nr < CS_NODE_LONG)
-			b->hg->types[b->node] = (uint16_t)o.type->model_nr;
+		b->hg->types[b->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
+									 CS_NODE_LONG;
 		if (o.type->is_leaf && !(o.type->flags & PY_FLAG_HAVE_GC))
 			return;
 		cs_graph_begin_node(b->hg->graph, b->node);
@@ -111,7 +111,7 @@ static cs_status all_edges(struct builder *b, struct cs_error *err)
 		cs_pulse_at(&b->scan->pulse, b->node, b->hg->nodes.count);
 		if (cs_pulse_stops(&b->scan->pulse))
 			return cs_pulse_fail(err);
-		b->hg->types[b->node] = CS_NODE_LONG;
+		b->hg->types[b->node] = block.state == CS_BLOCK_OWNED ? CS_NODE_OWNED : CS_NODE_BLOCK;
 		b->hg->words[b->node] = block.len / 8 < CS_NODE_LONG ? (uint16_t)(block.len / 8) :
 								       CS_NODE_LONG;
 		node_edges(b, &block);
@@ -140,7 +140,7 @@ uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node)
 	struct py_obj o;
 
 	if (hg->types[node] != CS_NODE_LONG)
-		return hg->types[node];
+		return hg->types[node] < CS_NODE_OWNED ? hg->types[node] : CS_NO_TYPE;
 	cs_node_block(&hg->nodes, node, &block);
 	if (!hg->scan->py || !py_object_at_block(hg->scan->py, &block, &o))
 		return CS_NO_TYPE;
@@ -158,9 +158,9 @@ static bool is_explained(struct builder *b, uint32_t node)
 	struct cs_block block;
 	struct py_obj o;
 
-	cs_node_block(&b->hg->nodes, node, &block);
-	if (block.state == CS_BLOCK_OWNED)
+	if (cs_heap_graph_is_owned(b->hg, node))
 		return true; /* its owner alone keeps it, whoever looks into it */
+	cs_node_block(&b->hg->nodes, node, &block);
 	if (!b->known[node] || b->known[node] == UINT8_MAX)
 		return false;
 	return b->scan->py && py_object_at_block(b->scan->py, &block, &o) &&

@@ -17,9 +17,13 @@ struct cs_heap_graph {
 	struct cs_roots roots;
 	/* Of each node, 4 bytes in all; ask the functions below. */
 	uint16_t *words; /* its block's length / 8; CS_NODE_LONG: ask the block */
-	uint16_t *types; /* row in model->types; CS_NODE_LONG: none, or ask the object */
+	uint16_t *types; /* row in model->types, or one of the enum's */
 };
-enum { CS_NODE_LONG = 0xffff };
+enum {
+	CS_NODE_OWNED = 0xfffd, /* no object; only its owner keeps it */
+	CS_NODE_BLOCK = 0xfffe, /* no object */
+	CS_NODE_LONG = 0xffff,	/* ask the object */
+};
 #define CS_NO_TYPE UINT32_MAX
 
 /* Bytes of the node's block. */
@@ -27,6 +31,12 @@ uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node);
 
 /* Row in model->types, or CS_NO_TYPE: no Python object. */
 uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node);
+
+/* Is it memory that only an object owns: a dict's keys, a list's items? O(1). */
+static inline bool cs_heap_graph_is_owned(const struct cs_heap_graph *hg, uint32_t node)
+{
+	return hg->types[node] == CS_NODE_OWNED;
+}
 
 /* CS_NOMEM, CS_LIMIT, CS_STOPPED. */
 cs_status cs_heap_graph_create(struct cs_scan *scan, struct cs_heap_graph **out, struct cs_error *err);

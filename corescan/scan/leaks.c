@@ -65,13 +65,9 @@ static uint64_t owned_bytes(struct finder *f, uint32_t node)
 
 	for (uint32_t i = 0; i < edges; i++) {
 		uint32_t to = cs_graph_target(f->hg->graph, codes[i]);
-		struct cs_block block;
 
-		if (cs_heap_graph_type(f->hg, to) != CS_NO_TYPE || cs_dom_is_reached(f->hg->dom, to))
-			continue;
-		cs_node_block(&f->hg->nodes, to, &block);
-		if (block.state == CS_BLOCK_OWNED)
-			sum += block.len;
+		if (cs_heap_graph_is_owned(f->hg, to) && !cs_dom_is_reached(f->hg->dom, to))
+			sum += cs_heap_graph_len(f->hg, to);
 	}
 	return sum;
 }

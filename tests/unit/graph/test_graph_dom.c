@@ -111,15 +111,15 @@ static void check_walk(const struct truth *t, const struct cs_dom *dom, unsigned
 	assert_false(cs_dom_walk_next(&w, &step));
 }
 
-static void check_children(const struct truth *t, const struct cs_dom *dom, unsigned top)
+/* w walked below another node before, perhaps to its end. */
+static void check_children(const struct truth *t, struct cs_dom_walk *w, unsigned top)
 {
 	unsigned children = 0;
 	bool met[SMALL_NODES] = { false };
-	struct cs_dom_walk w;
 	struct cs_dom_step step;
 
-	cs_dom_walk_init(&w, dom, top == t->s.n ? CS_GRAPH_NONE : small_real(&t->s, top), true);
-	while (cs_dom_walk_next(&w, &step)) {
+	cs_dom_walk_again(w, top == t->s.n ? CS_GRAPH_NONE : small_real(&t->s, top));
+	while (cs_dom_walk_next(w, &step)) {
 		unsigned v = small_of(&t->s, step.node);
 
 		assert_false(met[v]);
@@ -139,13 +139,16 @@ static void check(struct truth *t)
 {
 	struct cs_graph *g = small_build(&t->s);
 	struct cs_dom *dom;
+	struct cs_dom_walk w;
 
 	find_truth(t);
 	assert_int_equal(cs_dom_create(g, small_weight, NULL, NULL, &dom, NULL), CS_OK);
 	check_nodes(t, dom);
+	cs_dom_walk_init(&w, dom, CS_GRAPH_NONE, true);
 	for (unsigned top = 0; top <= t->s.n; top++) {
 		check_walk(t, dom, top);
-		check_children(t, dom, top);
+		check_children(t, &w, top * 7 % (t->s.n + 1));
+		check_children(t, &w, top);
 	}
 	cs_dom_destroy(dom);
 	cs_graph_destroy(g);
