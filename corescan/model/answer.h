@@ -40,6 +40,8 @@ struct cs_leak_row { /* --leaks: a group of what nobody reaches */
 	const char *kind, *type; /* "leaked", "leaked-indirect", "garbage" */
 	uint64_t count, bytes;
 	cs_addr example;
+	/* How many of them a pointer still leads to in memory that is over. */
+	uint64_t on_dead_stack, in_free;
 };
 
 /* --suspects: what a lot of memory hangs on, or is wasted by; the report finds the words. */

@@ -65,8 +65,20 @@ const struct cs_column cs_leak_columns[] = {
 	{ "count", NULL, CS_CELL_COUNT, CS_COL_SUM },
 	{ "bytes", NULL, CS_CELL_BYTES, CS_COL_SUM | CS_COL_WEIGHT },
 	{ "example", NULL, CS_CELL_ADDRESS, CS_COL_WHOLE },
+	{ "traces", NULL, CS_CELL_TEXT, CS_COL_BELOW },
 	{ 0 },
 };
+
+/* Who let go of them last: "dead stack points to 3, free memory to 1". */
+static const char *traces(const struct cs_leak_row *r, struct cs_arena *arena)
+{
+	if (r->on_dead_stack && r->in_free)
+		return cs_arena_printf(arena, "dead stack points to %" PRIu64 ", free memory to %" PRIu64,
+				       r->on_dead_stack, r->in_free);
+	if (r->on_dead_stack)
+		return cs_arena_printf(arena, "dead stack points to %" PRIu64, r->on_dead_stack);
+	return r->in_free ? cs_arena_printf(arena, "free memory points to %" PRIu64, r->in_free) : NULL;
+}
 
 cs_status cs_build_leaks(const struct cs_view_source *source, struct cs_table *table,
 			 struct cs_error *err)
@@ -74,7 +86,8 @@ cs_status cs_build_leaks(const struct cs_view_source *source, struct cs_table *t
 	for (size_t i = 0; source->answer && i < source->answer->leaks.count; i++) {
 		const struct cs_leak_row *r = &source->answer->leaks.items[i];
 		struct cs_cell cells[] = { TEXT(r->kind), TEXT(r->type), COUNT(r->count),
-					   BYTES(r->bytes), ADDRESS(r->example) };
+					   BYTES(r->bytes), ADDRESS(r->example),
+				   TEXT(traces(r, &table->strings)) };
 
 		if (!cs_table_add(table, cells))
 			return no_memory(err);

@@ -6,15 +6,22 @@
  * blocks that refer to each other in a circle the first is said to be leaked. */
 #include "graph/graph_reach.h"
 #include "scan/answers.h"
+#include "scan/dead.h"
 #include "scan/names.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WORDS_SHOWN = 4, TEXT_LEAST = 4, BITMAPS = 5 };
 
 struct finder {
 	struct cs_heap_graph *hg;
 	struct cs_answer *out;
 	uint64_t *indirect; /* unreachable, and an unreachable block refers to it */
+	uint64_t *leaked;   /* told so, directly or not */
+	uint64_t *on_stack, *in_free; /* what memory that is over points to */
 	struct cs_map row_of; /* by kind and type */
 	CS_VEC(uint32_t) stack;
 	bool is_out_of_memory;
@@ -27,33 +34,105 @@ static bool bit(const uint64_t *bits, uint32_t node)
 	return bits[node / 64] >> node % 64 & 1;
 }
 
-static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes)
+/* What a word of a block looks like: 0, a pointer, one into a binary (a C++ object's
+ * first word is), a small number, other data. */
+static const char *word_kind(struct finder *f, uint64_t word)
+{
+	const struct cs_mapping *m;
+
+	if (!word)
+		return "0";
+	if (cs_node_at(&f->hg->nodes, word) != CS_NO_NODE)
+		return "ptr";
+	m = cs_image_mapping(f->hg->scan->image, word);
+	if (m && m->module != CS_NO_MODULE)
+		return "module";
+	return m ? "ptr" : word >> 32 ? "data" : "num";
+}
+
+/* Bytes of text that a block begins with. */
+static size_t text_len(const unsigned char *p, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && isprint(p[n]))
+		n++;
+	return n < TEXT_LEAST || (n < len && p[n] && p[n] != '\n') ? 0 : n;
+}
+
+/* What its first words look like: what blocks of one struct have in common. The text
+ * a block holds is an example's only; the signature ends before it. */
+static void signature(struct finder *f, uint32_t node, uint64_t bytes, char *out, size_t cap)
+{
+	size_t len = bytes < WORDS_SHOWN * 8 ? (size_t)bytes : WORDS_SHOWN * 8, used;
+	struct cs_block block;
+	const unsigned char *p;
+
+	cs_node_block(&f->hg->nodes, node, &block);
+	p = cs_mem_view(f->hg->scan->image->mem, block.addr, len);
+	used = (size_t)snprintf(out, cap, "(%" PRIu64 " bytes", bytes);
+	if (p && text_len(p, len)) {
+		snprintf(out + used, cap - used, ": text)");
+		return;
+	}
+	for (size_t i = 0; p && i + 8 <= len && used < cap; i += 8)
+		used += (size_t)snprintf(out + used, cap - used, "%s%s", i ? " " : ": ",
+					 word_kind(f, cs_le64(p + i)));
+	if (used < cap)
+		snprintf(out + used, cap - used, ")");
+}
+
+static uint64_t text_key(const char *text, uint64_t kind)
+{
+	uint64_t h = 0xcbf29ce484222325ull ^ kind; /* FNV-1a */
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
+	return h | 1;
+}
+
+static struct cs_leak_row *add_row(struct finder *f, unsigned kind, const char *type, uint64_t key)
 {
 	static const char *const words[] = { [KIND_LEAKED] = "leaked",
 					     [KIND_INDIRECT] = "leaked-indirect",
 					     [KIND_GARBAGE] = "garbage" };
-	uint32_t type = cs_heap_graph_type(f->hg, node), nr;
-	/* blocks without a type are told apart by their size */
-	uint64_t key = (type == CS_NO_TYPE ? bytes << 1 : (uint64_t)type << 1 | 1) << 2 | kind;
-	struct cs_leak_row *row;
+	struct cs_leak_row fresh = { .kind = words[kind], .type = type };
+	size_t nr = f->out->leaks.count;
 
-	if (!cs_map_get(&f->row_of, key, &nr)) {
-		struct cs_leak_row fresh = { .kind = words[kind],
-					     .type = cs_node_type_name(f->hg, node),
-					     .example = cs_node_addr(f->hg, node) };
-
-		if (type == CS_NO_TYPE)
-			fresh.type = cs_arena_printf(&f->out->strings, "(%" PRIu64 " bytes)", bytes);
-		nr = (uint32_t)f->out->leaks.count;
-		if (!fresh.type || !cs_vec_push(&f->out->leaks, fresh) ||
-		    !cs_map_put(&f->row_of, key, nr)) {
-			f->is_out_of_memory = true;
-			return;
-		}
+	if (!type || nr >= UINT32_MAX || !cs_vec_push(&f->out->leaks, fresh) ||
+	    !cs_map_put(&f->row_of, key, (uint32_t)nr)) {
+		f->is_out_of_memory = true;
+		return NULL;
 	}
-	row = &f->out->leaks.items[nr];
-	row->count++;
+	return &f->out->leaks.items[nr];
+}
+
+static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes)
+{
+	uint32_t type = cs_heap_graph_type(f->hg, node), nr;
+	/* blocks without a type are told apart by their size and what they look like */
+	uint64_t key = ((uint64_t)type << 2 | kind) << 1;
+	struct cs_leak_row *row;
+	char text[160];
+
+	if (type == CS_NO_TYPE) {
+		signature(f, node, bytes, text, sizeof(text));
+		key = text_key(text, kind);
+	}
+	if (cs_map_get(&f->row_of, key, &nr))
+		row = &f->out->leaks.items[nr];
+	else
+		row = add_row(f, kind,
+			      type == CS_NO_TYPE ?
+				      cs_arena_text(&f->out->strings, text, strlen(text)) :
+				      cs_node_type_name(f->hg, node), key);
+	if (!row)
+		return;
+	if (!row->count++)
+		row->example = cs_node_addr(f->hg, node);
 	row->bytes += bytes;
+	row->on_dead_stack += bit(f->on_stack, node);
+	row->in_free += bit(f->in_free, node);
 }
 
 /* What only this object owns counts with it. */
@@ -144,11 +223,20 @@ static void find_all(struct finder *f, const uint64_t *referred)
 			    bit(f->indirect, node) || (!pass && bit(referred, node)))
 				continue;
 			if (!pass || bit(referred, node)) {
-				count(f, KIND_LEAKED, node, block.len);
+				f->leaked[node / 64] |= 1ull << node % 64;
 				follow(f, node);
 			}
 		}
 	}
+}
+
+static void count_all(struct finder *f)
+{
+	struct cs_heap_graph *hg = f->hg;
+	struct cs_node_walk walk;
+	struct cs_block block;
+	uint32_t node;
+
 	cs_node_walk_init(&walk, &hg->nodes);
 	while (cs_node_walk_next(&walk, &node, &block)) {
 		if (cs_pulse_stops(&hg->scan->pulse))
@@ -157,35 +245,50 @@ static void find_all(struct finder *f, const uint64_t *referred)
 			continue;
 		if (block.state == CS_BLOCK_OBJECT)
 			count(f, KIND_GARBAGE, node, block.len + owned_bytes(f, node));
+		else if (bit(f->leaked, node))
+			count(f, KIND_LEAKED, node, block.len);
 		else if (bit(f->indirect, node) &&
 			 (block.state == CS_BLOCK_USED || block.state == CS_BLOCK_TYPED))
 			count(f, KIND_INDIRECT, node, block.len);
 	}
 }
 
+static bool any(const uint64_t *bits, size_t words)
+{
+	for (size_t i = 0; i < words; i++)
+		if (bits[i])
+			return true;
+	return false;
+}
+
 cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err)
 {
 	struct finder f = { .out = out };
 	cs_status st = cs_scan_graph(scan, &f.hg, err);
-	uint64_t *referred;
+	uint64_t *bits, *referred;
 	size_t words;
 
 	if (st)
 		return st;
 	words = (size_t)cs_graph_bitmap_len(f.hg->graph);
-	referred = calloc(words, 8);
-	f.indirect = calloc(words, 8);
-	if (referred && f.indirect) {
-		mark_referred(&f, referred);
-		find_all(&f, referred);
-	} else {
-		f.is_out_of_memory = true;
-	}
-	free(referred);
-	free(f.indirect);
+	bits = calloc(words * BITMAPS, 8);
+	if (!bits)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the leaks");
+	referred = bits;
+	f.indirect = bits + words;
+	f.leaked = bits + 2 * words;
+	f.on_stack = bits + 3 * words;
+	f.in_free = bits + 4 * words;
+	mark_referred(&f, referred);
+	find_all(&f, referred);
+	if (any(f.leaked, words))
+		st = cs_dead_pointers(f.hg, f.leaked, f.on_stack, f.in_free, err);
+	if (!st)
+		count_all(&f);
+	free(bits);
 	cs_vec_free(&f.stack);
 	cs_map_deinit(&f.row_of);
-	if (f.is_out_of_memory)
-		return cs_fail(err, CS_NOMEM, 0, "no memory for the leaks");
-	return cs_scan_stopped(scan, err);
+	if (f.is_out_of_memory && !st)
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the leaks");
+	return st ? st : cs_scan_stopped(scan, err);
 }

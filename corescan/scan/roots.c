@@ -180,24 +180,31 @@ static void take_heaps(struct finder *f)
 		take(f, b->big.items[i].start, b->big.items[i].len);
 }
 
+cs_addr cs_stack_pointer_in(const struct cs_image *image, struct cs_range range, int *tid)
+{
+	cs_addr sp = 0;
+
+	for (size_t k = 0; k < image->threads.count; k++)
+		if (cs_range_has(range, image->threads.items[k].sp, 1) &&
+		    (!sp || image->threads.items[k].sp < sp)) {
+			sp = image->threads.items[k].sp;
+			*tid = image->threads.items[k].tid;
+		}
+	return sp;
+}
+
 static void add_stacks(struct finder *f)
 {
-	const struct cs_image *image = f->scan->image;
 	const struct cs_model *m = &f->scan->model;
 
 	for (size_t i = 0; i < m->regions.count; i++) {
 		struct cs_range r = m->regions.items[i].range;
-		cs_addr sp = 0;
 		int tid = 0;
+		cs_addr sp;
 
 		if (m->regions.items[i].category != CS_STACKS)
 			continue;
-		for (size_t k = 0; k < image->threads.count; k++)
-			if (cs_range_has(r, image->threads.items[k].sp, 1) &&
-			    (!sp || image->threads.items[k].sp < sp)) {
-				sp = image->threads.items[k].sp;
-				tid = image->threads.items[k].tid;
-			}
+		sp = cs_stack_pointer_in(f->scan->image, r, &tid);
 		if (!sp)
 			continue;
 		take(f, r.start, sp - r.start);

@@ -45,6 +45,9 @@ void cs_roots_deinit(struct cs_roots *roots);
  * collector's links) is none. */
 uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr word);
 
+/* The lowest stack pointer in a range, and whose it is; 0: no thread's lies there. */
+cs_addr cs_stack_pointer_in(const struct cs_image *image, struct cs_range range, int *tid);
+
 /* The sentence a root is named by: "module app.cache", "stack of thread 17". */
 void cs_root_text(struct cs_scan *scan, const struct cs_root *root, char *buf, size_t cap);
 #endif

@@ -99,6 +99,26 @@ static void *in_thread(void *arg)
 	}
 }
 
+/* A block given back goes on pointing to what is leaked; malloc writes on its first
+ * 16 bytes only. */
+static __attribute__((noinline)) void leave_trace_in_free(void)
+{
+	void **p = malloc(4000);
+
+	memset(p, 0, 4000);
+	p[100] = block("leaked");
+	printf("in-free %p\n", p[100]);
+	free(p);
+}
+
+static __attribute__((noinline)) void leave_trace_on_stack(void)
+{
+	void *volatile deep[8192];
+
+	deep[0] = block("leaked");
+	printf("on-stack %p\n", (void *)deep[0]);
+}
+
 int main(void)
 {
 	static char buffer[1 << 16]; /* stdio's own block would be one more */
@@ -116,7 +136,9 @@ int main(void)
 	pthread_barrier_init(&ready, NULL, 2);
 	pthread_create(&t, NULL, in_thread, &ready);
 	pthread_barrier_wait(&ready);
+	leave_trace_in_free();
 	wipe_stack();
+	leave_trace_on_stack();
 	puts("ready");
 	fflush(stdout);
 	for (;;) {

@@ -84,6 +84,10 @@ def finds_leaks_address_by_address(t):
     t.equal(sorted(got["leaked"]), sorted(words_of(child, "leaked")), "leaked")
     t.equal(sorted(got["leaked-indirect"]), sorted(words_of(child, "indirect")), "leaked with them")
     t.true(len(got["leaked"]) > 20, "there were some")
+    traces = {int(r["example"], 16): r["traces"] for r in rows if r["traces"]}
+    told = {a: "free memory points to 1" for a in words_of(child, "in-free")}
+    told.update({a: "dead stack points to 1" for a in words_of(child, "on-stack")})
+    t.equal(traces, told, "what memory that is over points to")
     for address in words_of(child, "kept"):
         why = view(t.corescan_json([core, "--why", hex(address)]), "why")
         t.true(why and int(why[-1]["to"], 16) == address, "%#x is kept: %s" % (address, why))
