@@ -19,6 +19,7 @@ static const struct option options[] = {
 	{ "sort", 0, "COLUMN", "by this column; numbers biggest first" },
 	{ "min", 0, "SIZE", "only rows of at least this many bytes: 4096, 512k, 2G" },
 	{ "type", 0, "GLOB", "only types whose name matches: 'app.*'" },
+	{ "depth", 0, "N", "--dominators: at most N levels below the roots" },
 	{ "no-values", 0, NULL, "no text of the target's objects in the output" },
 	{ "output", 'o', "FILE", "write there instead; replaced when all is written" },
 	{ "pid", 0, "PID", "the target is this process, whatever files exist" },

@@ -35,7 +35,11 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 		options->type = value;
 	else if (!strcmp(name, "min"))
 		return cs_number_parse_size(value, &options->min, err);
-	else if (!strcmp(name, "top")) {
+	else if (!strcmp(name, "depth")) {
+		if (!cs_number_parse(value, &options->depth))
+			return cs_fail(err, CS_USAGE, 0,
+				       "'%.40s' is not a number of levels (0 means all)", value);
+	} else if (!strcmp(name, "top")) {
 		options->has_top = true;
 		if (!cs_number_parse(value, &options->top))
 			return cs_fail(err, CS_USAGE, 0,

@@ -29,6 +29,7 @@ struct cs_report_options {
 	bool has_top;
 	uint64_t top; /* 0: all. Without has_top: as the view says */
 	uint64_t min;
+	uint64_t depth; /* --dominators: levels below the roots; 0: all */
 	const char *sort, *type;
 	bool no_values;
 	bool is_verbose; /* more of what a view has to say */

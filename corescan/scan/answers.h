@@ -4,9 +4,9 @@
 #include "scan/heap_graph.h"
 
 /* Fill out->holders: the `most` biggest nodes of the dominator tree (0: as many as a page
- * may have). CS_NOMEM, CS_STOPPED, and why there is no graph. */
-cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_answer *out,
-			       struct cs_error *err);
+ * may have), `depth` levels of it at most (0: all). CS_NOMEM, CS_STOPPED, and why there is no graph. */
+cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, uint64_t depth,
+			       struct cs_answer *out, struct cs_error *err);
 
 /* Fill out->steps: shortest ways from roots to the block at addr, or to any object of
  * the type when text is not NULL; one for each of at most `most` roots. CS_NOTFOUND: no

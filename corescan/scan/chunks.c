@@ -165,7 +165,8 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	case CS_NEEDS_THREADS:
 		return cs_scan_threads(scan, options->is_verbose && !scan->options.no_values, err);
 	case CS_NEEDS_DOMINATORS:
-		return cs_answer_dominators(scan, cs_report_top(options, ask->view), out, err);
+		return cs_answer_dominators(scan, cs_report_top(options, ask->view), options->depth,
+					    out, err);
 	case CS_NEEDS_WHY:
 		return cs_answer_why(scan, ask->addr, ask->text, 0, out, err);
 	case CS_NEEDS_LEAKS:

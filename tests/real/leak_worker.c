@@ -103,12 +103,12 @@ static void *in_thread(void *arg)
  * 16 bytes only. */
 static __attribute__((noinline)) void leave_trace_in_free(void)
 {
-	void **p = malloc(4000);
+	void *volatile *p = malloc(1000);
 
-	memset(p, 0, 4000);
+	memset((void *)p, 0, 1000);
 	p[100] = block("leaked");
-	printf("in-free %p\n", p[100]);
-	free(p);
+	printf("in-free %p\n", (void *)p[100]);
+	free((void *)p);
 }
 
 static __attribute__((noinline)) void leave_trace_on_stack(void)
