@@ -105,7 +105,7 @@ static const struct {
 } known_options[] = {
 	{ "top", "N" },	      { "sort", "COLUMN" },   { "min", "SIZE" },     { "type", "GLOB" },
 	{ "format", "FORMAT" }, { "json", NULL },	{ "no-values", NULL },
-	{ "verbose", NULL },
+	{ "verbose", NULL },	{ "depth", "N" },
 };
 enum { KNOWN = sizeof(known_options) / sizeof(known_options[0]) };
 

@@ -5,21 +5,22 @@
  * of them) are one row: "968,000 Order". */
 #include "base/own.h"
 #include "scan/answers.h"
-#include "scan/names.h"
+#include "scan/ways.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROWS_MAX = 1000, SKIP_PARTS = 2 };
+enum { ROWS_MAX = 1000 };
 
 struct item { /* siblings of one type; often one node */
 	uint32_t *members; /* those that have edges: nothing stands below the others */
 	size_t member_count;
 	uint64_t count, shallow, retained;
 	uint32_t example, parent; /* the biggest, and who holds it; parent CS_GRAPH_NONE: above all */
-	char *name;
+	char *name; /* "": not looked up yet */
 	bool in_dict; /* it is the dict of its holder's attributes */
+	uint64_t depth; /* levels below the roots, such dicts not counted */
 };
 
 struct group { /* children of one type, while they are collected */
@@ -35,6 +36,7 @@ struct tree {
 	CS_VEC(struct group) groups;
 	uint32_t *group_of; /* by type, the last for no type: 1 + its row in groups, 0 none yet */
 	size_t types;
+	struct cs_ways ways;
 	bool is_out_of_memory;
 };
 
@@ -104,15 +106,16 @@ static bool is_globals(struct cs_heap_graph *hg, uint32_t node, uint32_t tag)
 
 static void push_root_child(struct tree *t, const struct cs_dom_step *step)
 {
-	char name[CS_NAME_MAX] = "(several holders)";
+	char name[CS_NAME_MAX] = "";
 	uint32_t tag;
 	bool has = cs_node_root(t->hg, step->node, &tag);
 
 	if (has)
 		cs_root_name(t->hg, tag, step->node, name);
 	push(t, (struct item){ .members = one(step->node), .member_count = 1, .count = 1,
-			       .shallow = cs_heap_graph_len(t->hg, step->node),
-			       .retained = step->retained, .example = step->node, .parent = CS_GRAPH_NONE, .name = strdup(name),
+			       .shallow = cs_heap_graph_len(t->hg, step->node), .depth = 1,
+			       .retained = step->retained, .example = step->node,
+			       .parent = CS_GRAPH_NONE, .name = strdup(name),
 			       .in_dict = is_globals(t->hg, step->node, has ? tag : UINT32_MAX) });
 }
 
@@ -186,13 +189,15 @@ static void collect(struct tree *t, uint32_t parent, const struct cs_dom_step *s
 }
 
 /* The biggest member alone; its group goes on without it. */
-static void push_biggest(struct tree *t, struct group *g, const char *name, bool in_dict)
+static void push_biggest(struct tree *t, struct group *g, const char *name, bool in_dict,
+			 uint64_t depth)
 {
 	uint64_t len = cs_heap_graph_len(t->hg, g->example);
 
 	push(t, (struct item){ .members = one(g->example), .member_count = 1, .count = 1,
 			       .shallow = len, .retained = g->biggest, .example = g->example,
-			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict });
+			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict,
+			       .depth = depth });
 	for (size_t i = 0; i < g->nodes.count; i++)
 		if (g->nodes.items[i] == g->example)
 			g->nodes.items[i] = g->nodes.items[--g->nodes.count];
@@ -210,20 +215,22 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 	bool alone = g->count == 1 || g->biggest >= g->retained / 2;
 	bool known = cs_node_edge(t->hg, g->parent, g->example, &edge);
 	bool in_dict = known && cs_edge_is_dict(&edge);
+	uint64_t depth = above->depth + !in_dict;
 
 	if (known)
 		cs_name_join(t->hg, above->name, &edge, above->in_dict, !alone, name);
 	else
 		snprintf(name, sizeof(name), "%.500s ...", above->name);
 	if (alone && g->count > 1) {
-		push_biggest(t, g, name, in_dict);
+		push_biggest(t, g, name, in_dict, depth);
 		if (known)
 			cs_name_join(t->hg, above->name, &edge, above->in_dict, true, name);
 	}
 	push(t, (struct item){ .members = g->nodes.items ? g->nodes.items : one(g->example),
 			       .member_count = g->nodes.count, .count = g->count,
 			       .shallow = g->shallow, .retained = g->retained, .example = g->example,
-			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict });
+			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict,
+			       .depth = depth });
 	g->nodes.items = NULL;
 }
 
@@ -264,42 +271,80 @@ static bool add_row(struct tree *t, const struct item *item, struct cs_answer *o
 	return row.name && cs_vec_push(&out->holders, row);
 }
 
-cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, struct cs_answer *out,
-			       struct cs_error *err)
+/* What no root holds by itself goes by the best way there is to it. */
+static cs_status find_name(struct tree *t, struct item *item, struct cs_error *err)
+{
+	struct cs_way way;
+	cs_status st = cs_way_to(&t->ways, item->example, &way, err);
+	char *name;
+
+	if (st)
+		return st;
+	name = strdup(way.is_known ? way.name : "(several holders)");
+	if (!name) {
+		t->is_out_of_memory = true;
+		return CS_OK;
+	}
+	free(item->name);
+	item->name = name;
+	return CS_OK;
+}
+
+/* From the biggest down, until there are enough rows. */
+static cs_status fill(struct tree *t, uint64_t most, uint64_t depth, struct cs_answer *out,
+		      struct cs_error *err)
+{
+	cs_status st = CS_OK;
+
+	push_roots(t, most);
+	while (!st && t->heap.count && out->holders.count < most && !t->is_out_of_memory &&
+	       !t->hg->scan->pulse.stopped) {
+		struct item item = pop(t);
+		/* a dict of attributes goes by its holder's name: one row for both */
+		bool is_part = item.in_dict && item.parent != CS_GRAPH_NONE;
+
+		if (!*item.name)
+			st = find_name(t, &item, err);
+		if (!st && !is_part && !add_row(t, &item, out))
+			t->is_out_of_memory = true;
+		if (!st && out->holders.count < most && (!depth || item.depth < depth || is_part))
+			push_children(t, &item);
+		free(item.members);
+		free(item.name);
+	}
+	return st;
+}
+
+static void deinit(struct tree *t)
+{
+	for (size_t i = 0; i < t->heap.count; i++) {
+		free(t->heap.items[i].members);
+		free(t->heap.items[i].name);
+	}
+	cs_vec_free(&t->heap);
+	for (size_t i = 0; i < t->groups.count; i++)
+		free(t->groups.items[i].nodes.items);
+	cs_vec_free(&t->groups);
+	free(t->group_of);
+	cs_ways_deinit(&t->ways);
+}
+
+cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, uint64_t depth,
+			       struct cs_answer *out, struct cs_error *err)
 {
 	struct tree t = { 0 };
 	cs_status st = cs_scan_graph(scan, &t.hg, err);
 
 	if (st)
 		return st;
+	t.ways.hg = t.hg;
 	t.types = scan->model.types.count;
 	t.group_of = calloc(t.types + 1, sizeof(*t.group_of));
 	if (!t.group_of)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the dominators");
-	most = most && most < ROWS_MAX ? most : ROWS_MAX;
-	push_roots(&t, most);
-	while (t.heap.count && out->holders.count < most && !t.is_out_of_memory &&
-	       !scan->pulse.stopped) {
-		struct item item = pop(&t);
-
-		/* a dict of attributes goes by its holder's name: one row for both */
-		if ((!item.in_dict || item.parent == CS_GRAPH_NONE) && !add_row(&t, &item, out))
-			t.is_out_of_memory = true;
-		if (out->holders.count < most)
-			push_children(&t, &item);
-		free(item.members);
-		free(item.name);
-	}
-	for (size_t i = 0; i < t.heap.count; i++) {
-		free(t.heap.items[i].members);
-		free(t.heap.items[i].name);
-	}
-	cs_vec_free(&t.heap);
-	for (size_t i = 0; i < t.groups.count; i++)
-		free(t.groups.items[i].nodes.items);
-	cs_vec_free(&t.groups);
-	free(t.group_of);
-	if (scan->pulse.stopped)
-		return cs_pulse_fail(err);
-	return t.is_out_of_memory ? cs_fail(err, CS_NOMEM, 0, "no memory for the dominators") : CS_OK;
+	st = fill(&t, most && most < ROWS_MAX ? most : ROWS_MAX, depth, out, err);
+	if (!st && t.is_out_of_memory)
+		st = cs_fail(err, CS_NOMEM, 0, "no memory for the dominators");
+	deinit(&t);
+	return st ? st : cs_scan_stopped(scan, err);
 }
