@@ -39,6 +39,7 @@ struct py_type {
 	uint16_t pre;	   /* bytes in front of the object in its block */
 	bool is_fixed;	   /* every instance needs exactly `need` bytes from its start */
 	bool is_leaf;	   /* fixed, and owns no other block */
+	bool is_atom;	   /* its objects refer to nothing; py_visit() found out */
 	uint32_t least; /* bytes every instance has: basicsize, but for compact strings */
 	uint32_t need;
 };

@@ -310,5 +310,6 @@ const struct py_plan *py_plan_of(struct py *py, struct py_plans *plans, const st
 	plan = cs_arena_alloc(&plans->arena, sizeof(*plan));
 	if (!plan || !work_out(py, plans, type, plan))
 		return NULL;
+	py->types.items[nr].is_atom = plan->is_atom;
 	return plans->plans.items[nr] = plan;
 }

@@ -141,7 +141,7 @@ const char *cs_suspect_text(const struct cs_suspect_row *r, uint64_t present, st
 		return cs_arena_printf(arena, "%s objects are garbage that only holds itself and was not collected: %s, most of it %s %s.",
 				       w.count, w.bytes, w.parts, r->parts);
 	case CS_SUSPECT_LEAKED:
-		return cs_arena_printf(arena, "Nothing points to %s blocks of malloc any more: %s leaked.",
+		return cs_arena_printf(arena, "Nothing points to %s blocks any more that were never given back: %s leaked.",
 				       w.count, w.bytes);
 	case CS_SUSPECT_FREE:
 		return of_free(r, &w, arena);

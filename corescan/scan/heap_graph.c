@@ -89,7 +89,7 @@ static void node_edges(struct builder *b, const struct cs_block *block)
 			return;
 		b->hg->types[b->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
 									 CS_NODE_LONG;
-		if (o.type->is_leaf && !(o.type->flags & PY_FLAG_HAVE_GC))
+		if (o.type->is_atom)
 			return;
 		cs_graph_begin_node(b->hg->graph, b->node);
 		py_visit(b->scan->py, &o, on_edge, b);

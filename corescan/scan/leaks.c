@@ -1,20 +1,22 @@
 /* leaks.c - what nobody reaches any more, for --leaks.
  *
- * Python objects that no root reaches wait for the collector, or are kept by a
- * reference it cannot see into: "garbage". Blocks of malloc that no root reaches are
- * leaked; those another leaked one refers to are leaked with it, "leaked-indirect". Of
- * blocks that refer to each other in a circle the first is said to be leaked. */
+ * Python objects that no root reaches wait for the collector: "garbage". Those it will
+ * never free, since their count says that somebody holds them, are leaked. Blocks of
+ * malloc that no root reaches are leaked; what a leaked one refers to is leaked with it,
+ * "leaked-indirect". Of blocks that refer to each other in a circle the first is said to
+ * be leaked. */
 #include "graph/graph_reach.h"
 #include "scan/answers.h"
 #include "scan/dead.h"
 #include "scan/names.h"
+#include "scan/unreached.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { WORDS_SHOWN = 4, TEXT_LEAST = 4, BITMAPS = 5 };
+enum { WORDS_SHOWN = 4, TEXT_LEAST = 4, BITMAPS = 7 };
 
 struct finder {
 	struct cs_heap_graph *hg;
@@ -22,6 +24,7 @@ struct finder {
 	uint64_t *indirect; /* unreachable, and an unreachable block refers to it */
 	uint64_t *leaked;   /* told so, directly or not */
 	uint64_t *on_stack, *in_free; /* what memory that is over points to */
+	uint64_t *stuck, *kept;	    /* objects with a count too high, and what they lead to */
 	struct cs_map row_of; /* by kind and type */
 	CS_VEC(uint32_t) stack;
 	bool is_out_of_memory;
@@ -244,7 +247,10 @@ static void count_all(struct finder *f)
 		if (cs_dom_is_reached(hg->dom, node))
 			continue;
 		if (block.state == CS_BLOCK_OBJECT)
-			count(f, KIND_GARBAGE, node, block.len + owned_bytes(f, node));
+			count(f, bit(f->stuck, node) ? KIND_LEAKED :
+				 bit(f->kept, node)  ? KIND_INDIRECT :
+						       KIND_GARBAGE,
+			      node, block.len + owned_bytes(f, node));
 		else if (bit(f->leaked, node))
 			count(f, KIND_LEAKED, node, block.len);
 		else if (bit(f->indirect, node) &&
@@ -279,9 +285,12 @@ cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs
 	f.leaked = bits + 2 * words;
 	f.on_stack = bits + 3 * words;
 	f.in_free = bits + 4 * words;
+	f.stuck = bits + 5 * words;
+	f.kept = bits + 6 * words;
 	mark_referred(&f, referred);
 	find_all(&f, referred);
-	if (any(f.leaked, words))
+	st = cs_unreached_stuck(f.hg, f.stuck, f.kept, err);
+	if (!st && any(f.leaked, words))
 		st = cs_dead_pointers(f.hg, f.leaked, f.on_stack, f.in_free, err);
 	if (!st)
 		count_all(&f);
