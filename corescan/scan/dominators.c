@@ -19,6 +19,7 @@ struct item { /* siblings of one type; often one node */
 	uint64_t count, shallow, retained;
 	uint32_t example, parent; /* the biggest, and who holds it; parent CS_GRAPH_NONE: above all */
 	char *name; /* "": not looked up yet */
+	const char *place; /* of the name, in the answer's strings; NULL: none */
 	bool in_dict; /* it is the dict of its holder's attributes */
 	uint64_t depth; /* levels below the roots, such dicts not counted */
 };
@@ -37,6 +38,7 @@ struct tree {
 	uint32_t *group_of; /* by type, the last for no type: 1 + its row in groups, 0 none yet */
 	size_t types;
 	struct cs_ways ways;
+	struct cs_answer *out;
 	bool is_out_of_memory;
 };
 
@@ -104,18 +106,28 @@ static bool is_globals(struct cs_heap_graph *hg, uint32_t node, uint32_t tag)
 	return root && root->kind == CS_ROOT_PY_MODULE && cs_node_at(&hg->nodes, root->range.start) != node;
 }
 
+static const char *keep_place(struct tree *t, const char *place)
+{
+	const char *kept = *place ? cs_arena_text(&t->out->strings, place, strlen(place)) : NULL;
+
+	if (*place && !kept)
+		t->is_out_of_memory = true;
+	return kept;
+}
+
 static void push_root_child(struct tree *t, const struct cs_dom_step *step)
 {
-	char name[CS_NAME_MAX] = "";
+	char name[CS_NAME_MAX] = "", place[CS_PLACE_MAX] = "";
 	uint32_t tag;
 	bool has = cs_node_root(t->hg, step->node, &tag);
 
 	if (has)
-		cs_root_name(t->hg, tag, step->node, name);
+		cs_root_name(t->hg, tag, step->node, name, place);
 	push(t, (struct item){ .members = one(step->node), .member_count = 1, .count = 1,
 			       .shallow = cs_heap_graph_len(t->hg, step->node), .depth = 1,
 			       .retained = step->retained, .example = step->node,
 			       .parent = CS_GRAPH_NONE, .name = strdup(name),
+			       .place = keep_place(t, place),
 			       .in_dict = is_globals(t->hg, step->node, has ? tag : UINT32_MAX) });
 }
 
@@ -190,14 +202,15 @@ static void collect(struct tree *t, uint32_t parent, const struct cs_dom_step *s
 
 /* The biggest member alone; its group goes on without it. */
 static void push_biggest(struct tree *t, struct group *g, const char *name, bool in_dict,
-			 uint64_t depth)
+			 const struct item *above)
 {
+	uint64_t depth = above->depth + !in_dict;
 	uint64_t len = cs_heap_graph_len(t->hg, g->example);
 
 	push(t, (struct item){ .members = one(g->example), .member_count = 1, .count = 1,
 			       .shallow = len, .retained = g->biggest, .example = g->example,
 			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict,
-			       .depth = depth });
+			       .depth = depth, .place = above->place });
 	for (size_t i = 0; i < g->nodes.count; i++)
 		if (g->nodes.items[i] == g->example)
 			g->nodes.items[i] = g->nodes.items[--g->nodes.count];
@@ -222,7 +235,7 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 	else
 		snprintf(name, sizeof(name), "%.500s ...", above->name);
 	if (alone && g->count > 1) {
-		push_biggest(t, g, name, in_dict, depth);
+		push_biggest(t, g, name, in_dict, above);
 		if (known)
 			cs_name_join(t->hg, above->name, &edge, above->in_dict, true, name);
 	}
@@ -230,7 +243,7 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 			       .member_count = g->nodes.count, .count = g->count,
 			       .shallow = g->shallow, .retained = g->retained, .example = g->example,
 			       .parent = g->parent, .name = strdup(name), .in_dict = in_dict,
-			       .depth = depth });
+			       .depth = depth, .place = above->place });
 	g->nodes.items = NULL;
 }
 
@@ -259,10 +272,14 @@ static void push_children(struct tree *t, const struct item *above)
 
 static bool add_row(struct tree *t, const struct item *item, struct cs_answer *out)
 {
+	char name[CS_NAME_MAX];
+
+	cs_name_whole(item->name, item->place ? item->place : "", name);
+
 	struct cs_holder_row row = {
 		.addr = cs_node_addr(t->hg, item->example),
 		.type = cs_node_type_name(t->hg, item->example),
-		.name = cs_arena_text(&out->strings, item->name, strlen(item->name)),
+		.name = cs_arena_text(&out->strings, name, strlen(name)),
 		.shallow = item->shallow,
 		.retained = item->retained,
 		.count = item->count,
@@ -287,6 +304,7 @@ static cs_status find_name(struct tree *t, struct item *item, struct cs_error *e
 	}
 	free(item->name);
 	item->name = name;
+	item->place = keep_place(t, way.place);
 	return CS_OK;
 }
 
@@ -337,6 +355,7 @@ cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, uint64_t dep
 
 	if (st)
 		return st;
+	t.out = out;
 	t.ways.hg = t.hg;
 	t.types = scan->model.types.count;
 	t.group_of = calloc(t.types + 1, sizeof(*t.group_of));

@@ -166,18 +166,32 @@ bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag)
 	return has;
 }
 
-void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX])
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX],
+		  char place[CS_PLACE_MAX])
 {
 	const struct cs_root *root = &hg->roots.items.items[tag];
-	char text[CS_NAME_MAX], edge_text[160] = "";
+	char text[CS_PLACE_MAX - 16];
 	struct py_edge edge;
 
+	*place = 0;
 	cs_root_text(hg->scan, root, text, sizeof(text));
-	if (root->kind == CS_ROOT_PY_MODULE && !strncmp(text, "module ", 7)) {
+	if (root->kind == CS_ROOT_PY_FRAME && cs_root_edge(hg, root, node, &edge)) {
+		snprintf(place, CS_PLACE_MAX, "local of %s", text);
+		if ((edge.kind == PY_EDGE_LOCAL || edge.kind == PY_EDGE_CELL) &&
+		    py_str_text(hg->scan->py, edge.name, out, CS_NAME_MAX, NULL))
+			return;
+		py_edge_text(hg->scan->py, &edge, out, CS_NAME_MAX);
+	} else if (root->kind == CS_ROOT_PY_MODULE && !strncmp(text, "module ", 7)) {
 		snprintf(out, CS_NAME_MAX, "%s", text + 7);
-		return;
+	} else {
+		snprintf(out, CS_NAME_MAX, "%s", text);
 	}
-	if (root->kind == CS_ROOT_PY_FRAME && cs_root_edge(hg, root, node, &edge))
-		py_edge_text(hg->scan->py, &edge, edge_text, sizeof(edge_text));
-	snprintf(out, CS_NAME_MAX, "%s%s%.300s", edge_text, *edge_text ? " of " : "", text);
+}
+
+void cs_name_whole(const char *name, const char *place, char out[CS_NAME_MAX])
+{
+	int room = CS_NAME_MAX - CS_PLACE_MAX - 8;
+
+	snprintf(out, CS_NAME_MAX, "%.*s%s%s%s", room, name, *place ? " (" : "", place,
+		 *place ? ")" : "");
 }

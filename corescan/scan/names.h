@@ -4,7 +4,7 @@
 #include "cpython/py_visit.h"
 #include "scan/heap_graph.h"
 
-enum { CS_NAME_MAX = 512 };
+enum { CS_NAME_MAX = 512, CS_PLACE_MAX = 200 };
 
 /* "dict", "__main__.Order"; of a block of no known type by its allocator and state. */
 const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node);
@@ -36,6 +36,11 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 /* The root that says most about a node: its tag; false: it is none. */
 bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag);
 
-/* The name of a node that a root holds: "app.cache", "local orders of frame 0x..". */
-void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX]);
+/* The name of a node that a root holds, and where that name means something: "app.cache"
+ * and "", "orders" and "local of main() in worker.py". */
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX],
+		  char place[CS_PLACE_MAX]);
+
+/* Both in one: "orders.first (local of main() in worker.py)". */
+void cs_name_whole(const char *name, const char *place, char out[CS_NAME_MAX]);
 #endif

@@ -459,7 +459,10 @@ static int64_t tid_of(const struct cs_scan *scan, cs_addr state)
 
 static void describe_way(struct hunt *h, const struct cs_way *way, struct cs_suspect_row *row)
 {
-	row->name = keep(h, way->name);
+	char name[CS_NAME_MAX];
+
+	cs_name_whole(way->name, way->place, name);
+	row->name = keep(h, name);
 	row->is_guess = way->is_guess;
 	row->is_local = way->root && way->root->kind == CS_ROOT_PY_FRAME;
 	if (row->is_local)
@@ -486,7 +489,7 @@ static cs_status name_holders(struct hunt *h, uint32_t node, struct cs_suspect_r
 			continue;
 		if (!row->name)
 			describe_way(h, &way, row);
-		else if (strcmp(row->name, way.name))
+		else if (strncmp(row->name, way.name, strlen(way.name)))
 			row->also = keep(h, way.name);
 	}
 	return CS_OK;

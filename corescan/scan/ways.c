@@ -204,10 +204,10 @@ static void tell(struct cs_heap_graph *hg, const struct chain *chain, struct cs_
 	} else {
 		out->root = &hg->roots.items.items[chain->tag];
 		out->is_guess = out->root->is_guess;
-		cs_root_name(hg, chain->tag, first, out->name);
+		cs_root_name(hg, chain->tag, first, out->name, out->place);
 		t.in_dict = out->root->kind == CS_ROOT_PY_MODULE &&
 			    cs_node_at(&hg->nodes, out->root->range.start) != first;
-		t.in_cell = !strncmp(out->name, "closure cell ", 13);
+		t.in_cell = *out->place && !strcmp(cs_node_type_name(hg, first), "cell");
 	}
 	for (size_t i = from; i + 1 < chain->count && !cs_pulse_stops(&hg->scan->pulse); i++)
 		tell_step(&t, chain->nodes[i], chain->nodes[i + 1]);

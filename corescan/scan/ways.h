@@ -17,6 +17,7 @@ struct cs_ways { /* {.hg = hg} to begin with; cs_ways_deinit() ends */
 
 struct cs_way {
 	char name[CS_NAME_MAX];
+	char place[CS_PLACE_MAX]; /* where that name means something; "": everywhere */
 	const struct cs_root *root; /* borrowed; NULL: it goes by a name of its own, or none is known */
 	bool is_guess;		    /* a word that only may be a pointer is part of it */
 	bool is_known;		    /* name says something */

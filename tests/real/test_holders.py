@@ -30,8 +30,8 @@ def names_each_holder_with_what_it_keeps(t, interpreter):
     rows = view(document, "dominators")
     order = []
     for name, size in truth["holders"].items():
-        mine = [r for r in rows if r["name"] == name or r["name"].startswith(("local %s of " % name,
-                                                                             name + " of "))]
+        mine = [r for r in rows if r["name"] == name or
+                r["name"].startswith(name + " (local of ")]
         if not t.true(mine, "no row for %s: %s" % (name, [r["name"] for r in rows[:30]])):
             continue
         kept = mine[0]["retained"]

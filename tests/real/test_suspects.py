@@ -47,8 +47,8 @@ def names_six_kinds_of_holder_in_order_of_size(t, interpreter):
         places = []
         for name in sorted(truth, key=truth.get, reverse=True):
             told = {"__main__.CLOSURE": "__main__.CLOSURE.__closure__.texts",
-                    "thread_local": "local thread_local of in_thread()",
-                    "frame_local": "local frame_local of main()"}.get(name, name)
+                    "thread_local": "thread_local (local of in_thread() in holder_worker.py)",
+                    "frame_local": "frame_local (local of main() in holder_worker.py)"}.get(name, name)
             t.true(told in text, "%s is not told: %s" % (told, text))
             places.append(text.find(told))
         t.equal(places, sorted(places), "in order of size")
