@@ -159,7 +159,7 @@ TEST(questions_that_make_no_sense_are_refused)
 		struct cs_report_options o;
 		const char *view, *words;
 	} rows[] = {
-		{ { .sort = "size" }, "by-type", "type, kind, count, shallow, bytes, percent" },
+		{ { .sort = "size" }, "by-type", "type, kind, count, shallow, bytes, percent, retained" },
 		{ { .type = "x" }, "by-size", "ask --by-type" },
 		{ { .min = 1 }, "doctor", "--doctor has none" },
 		{ { .format = CS_FORMAT_CSV }, NULL, "name one view" },
