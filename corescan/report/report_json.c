@@ -17,6 +17,9 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 	case CS_CELL_TEXT:
 		cs_write_json_text(out, cell->text);
 		break;
+	case CS_CELL_DIGITS:
+		fputs(cell->text, out);
+		break;
 	case CS_CELL_COUNT:
 	case CS_CELL_BYTES:
 	case CS_CELL_SIZE:
@@ -68,7 +71,9 @@ static void write_rows(FILE *out, const struct cs_table *t)
 
 		fputs(row ? ",\n    {" : "\n    {", out);
 		for (size_t i = 0; i < t->column_count; i++) {
-			fprintf(out, "%s\"%s\":", i ? "," : "", t->columns[i].name);
+			fputs(i ? "," : "", out);
+			cs_write_json_text(out, t->columns[i].name); /* an attribute's, perhaps */
+			putc(':', out);
 			write_cell(out, &cells[i]);
 		}
 		putc('}', out);

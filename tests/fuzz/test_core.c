@@ -91,7 +91,7 @@ static void report(struct cs_scan *scan)
 					     "chunks" };
 	enum { COUNT = sizeof(names) / sizeof(names[0]) };
 	struct cs_report_options options = { .format = CS_FORMAT_JSON };
-	struct cs_answer answers[COUNT] = { { .chunks_before = 0 } };
+	struct cs_answer answers[COUNT] = { { .rows_before = 0 } };
 	struct cs_ask asks[COUNT] = { { .view = NULL } };
 	struct cs_error err = { .text = "" };
 	FILE *out = fopen("/dev/null", "w");
