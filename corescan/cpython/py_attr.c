@@ -191,8 +191,32 @@ static void get_item(struct py *py, const struct py_obj *o, cs_addr descr, struc
 	out->object = py_word(py, o->addr + at + index * 8);
 }
 
+/* Of a C type's getter the member it hands out, where that is known by the same name;
+ * what an empty one gives (None, an error, something made) only the getter knows. */
+static void get_known_member(struct py *py, const struct py_obj *o, const char *name,
+			     struct py_attr *out)
+{
+	struct py_plans *plans = py_plans_of(py);
+	const struct py_plan *plan = plans ? py_plan_of(py, plans, o->type) : NULL;
+
+	out->state = PY_ATTR_COMPUTED;
+	for (unsigned i = 0; plan && i < plan->member_count; i++) {
+		const struct py_member *m = &plan->members[i];
+		cs_addr to;
+
+		if (strcmp(m->label, name) || m->hold == PY_PLACE || m->hold == PY_OWNED ||
+		    m->count != 1 || m->off + 8u > o->room)
+			continue;
+		to = cs_le64(o->p + m->off);
+		if (to)
+			*out = (struct py_attr){ .state = PY_ATTR_OBJECT, .object = to };
+		return;
+	}
+}
+
 /* What a descriptor of the class would give. */
-static void get_descriptor(struct py *py, const struct py_obj *o, cs_addr descr, struct py_attr *out)
+static void get_descriptor(struct py *py, const struct py_obj *o, cs_addr descr, const char *name,
+			   struct py_attr *out)
 {
 	const char *kind = py_tp_name(py, type_word(py, descr, PY_OB_TYPE));
 
@@ -202,6 +226,8 @@ static void get_descriptor(struct py *py, const struct py_obj *o, cs_addr descr,
 	} else if (kind && (!strcmp(kind, "_collections._tuplegetter") ||
 			    !strcmp(kind, "collections._tuplegetter"))) {
 		get_item(py, o, descr, out);
+	} else if (kind && !strcmp(kind, "getset_descriptor")) {
+		get_known_member(py, o, name, out);
 	} else {
 		out->state = PY_ATTR_COMPUTED;
 	}
@@ -220,7 +246,7 @@ static void get_one(struct py *py, const struct py_obj *o, struct py_attr_part *
 	out->state = PY_ATTR_MISSING;
 	descr = class_get(py, type, part);
 	if (descr && has_descr(py, descr, DESCR_SET)) {
-		get_descriptor(py, o, descr, out);
+		get_descriptor(py, o, descr, part->name, out);
 		return;
 	}
 	if (is_class) { /* a class is not one of many: no memo */

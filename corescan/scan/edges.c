@@ -267,8 +267,12 @@ static void on_referrer(void *ctx, const struct py_edge *edge)
 	/* weak ones are listed by the object itself */
 	if (edge->hold == PY_WEAK && l->is_object && edge->kind == PY_EDGE_MEMBER)
 		return;
-	if (takes_row(l))
-		add_row(l, row, (struct draft){ *edge, l->root ? 0 : l->from, true });
+	if (!takes_row(l))
+		return;
+	add_row(l, row, (struct draft){ *edge, l->root ? 0 : l->from, true });
+	/* a frame's locals are counted whether the collector looks at frames or not */
+	if (l->root && edge->hold == PY_HIDDEN && l->out->edges.count)
+		l->out->edges.items[l->out->edges.count - 1].hold = hold_word(PY_STRONG);
 }
 
 static void add_plain_root(struct lister *l, const struct cs_root *root, const char *text)

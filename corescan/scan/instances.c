@@ -1,6 +1,8 @@
 #include "scan/instances.h"
 
+#include "base/map.h"
 #include "cpython/py_attr.h"
+#include "cpython/py_census.h"
 #include "scan/names.h"
 
 #include <fnmatch.h>
@@ -12,6 +14,8 @@ struct finder {
 	const struct cs_instances_wish *wish;
 	struct cs_answer *out;
 	bool *wanted;	   /* by row in model->types */
+	struct cs_map class_keys;
+	bool knows_class_keys;
 	uint64_t *counted; /* owned blocks that somebody's bytes include; a bit a node */
 	uint64_t room;	   /* rows to keep: the best so far, the worst of them on top of a heap */
 	uint64_t count, bytes;
@@ -116,11 +120,52 @@ static uint64_t bytes_of(struct finder *f, uint32_t node, uint64_t len)
 	return len;
 }
 
+/* The shared keys of all classes, looked up once. */
+static bool is_class_keys(struct finder *f, cs_addr keys)
+{
+	struct py *py = f->hg->scan->py;
+	uint32_t ignored;
+
+	for (size_t i = 0; !f->knows_class_keys && i < py->types.count; i++) {
+		const struct py_type *t = &py->types.items[i];
+		cs_addr at = t->flags & PY_FLAG_HEAPTYPE ?
+				     py_word(py, t->addr + py_off(&py->layout, PY_HT_CACHED_KEYS)) : 0;
+
+		if (at && !cs_map_put(&f->class_keys, at, 0))
+			f->is_out_of_memory = true;
+	}
+	f->knows_class_keys = true;
+	return cs_map_get(&f->class_keys, keys, &ignored);
+}
+
+/* Keys that instances share and their class has let go of: they have no referrer in the
+ * graph, and count for the first dict that has them, as --by-type does. */
+static uint64_t left_keys(struct finder *f, const struct cs_block *dict)
+{
+	struct py *py = f->hg->scan->py;
+	struct cs_block block;
+	struct py_attrs at;
+	struct py_obj o;
+	uint32_t node;
+
+	if (!py_object_at_block(py, dict, &o) || !(o.type->flags & PY_FLAG_DICT))
+		return 0;
+	py_dict_place(py, o.addr, &at);
+	if (!at.values || !py_block_at(py, at.keys, &block) || block.state != CS_BLOCK_OWNED)
+		return 0;
+	node = cs_node_at(&f->hg->nodes, block.addr);
+	if (node == CS_NO_NODE || f->counted[node / 64] >> node % 64 & 1 || is_class_keys(f, at.keys))
+		return 0;
+	f->counted[node / 64] |= 1ull << node % 64;
+	return block.len;
+}
+
 static void add(struct finder *f, uint32_t node, const struct cs_block *block)
 {
 	struct cs_instance_row row = { .addr = block->addr, .bytes = bytes_of(f, node, block->len),
 				       .retained = cs_dom_retained(f->hg->dom, node) };
 
+	row.bytes += left_keys(f, block);
 	if ((row.retained ? row.retained : row.bytes) < f->wish->min)
 		return;
 	f->count++;
@@ -314,5 +359,6 @@ cs_status cs_answer_instances(struct cs_scan *scan, const struct cs_instances_wi
 	st = f.wanted && f.counted ? answer(&f, err) : no_memory(err);
 	free(f.wanted);
 	free(f.counted);
+	cs_map_deinit(&f.class_keys);
 	return st;
 }
