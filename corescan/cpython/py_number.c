@@ -3,6 +3,7 @@
 #include "cpython/py_number.h"
 
 #include <ctype.h>
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 
@@ -86,23 +87,45 @@ bool py_int_text(struct py *py, const struct py_obj *o, char *out, size_t cap)
 	return true;
 }
 
-/* Shortest digits and the decimal point's place behind the first of them. */
+/* The digits of "1.25e-07", without zeros at the end; the exponent. */
+static int take_digits(const char *text, char digits[PRECISION_MAX + 1])
+{
+	int n = 0;
+
+	/* whatever the locale's decimal point is */
+	for (; *text != 'e'; text++)
+		if (isdigit((unsigned char)*text) && n < PRECISION_MAX)
+			digits[n++] = *text;
+	while (n > 1 && digits[n - 1] == '0')
+		n--;
+	digits[n] = 0;
+	return atoi(text + 1);
+}
+
+/* Below a power of two doubles lie closer than above: a number of 16 digits above it may
+ * read back as it where the nearest, below, does not. */
+static bool next_above(char *text, double value)
+{
+	char *last = strchr(text, 'e') - 1;
+
+	if (frexp(value, &(int){ 0 }) != 0.5 || !isdigit((unsigned char)*last) || *last == '9')
+		return false;
+	++*last;
+	return strtod(text, NULL) == value;
+}
+
+/* Shortest digits, and the decimal point's place behind the first of them. What reads back
+ * with 15 digits has the same 15 however few it needs; but for denormal ones. */
 static int shortest(double value, char digits[PRECISION_MAX + 1])
 {
 	char text[40];
-	int n = 0;
 
-	for (int precision = 0; precision < PRECISION_MAX; precision++) {
-		snprintf(text, sizeof(text), "%.*e", precision, value);
-		if (strtod(text, NULL) == value)
+	for (int n = value < DBL_MIN ? 1 : DBL_DIG; n <= PRECISION_MAX; n++) {
+		snprintf(text, sizeof(text), "%.*e", n - 1, value);
+		if (strtod(text, NULL) == value || (n == PRECISION_MAX - 1 && next_above(text, value)))
 			break;
 	}
-	/* whatever the locale's decimal point is */
-	for (const char *p = text; *p != 'e'; p++)
-		if (isdigit((unsigned char)*p) && n < PRECISION_MAX)
-			digits[n++] = *p;
-	digits[n] = 0;
-	return atoi(strchr(text, 'e') + 1);
+	return take_digits(text, digits);
 }
 
 void py_float_text(double value, char *out, size_t cap)

@@ -45,6 +45,11 @@ static bool is_before(const struct finder *f, const struct cs_instance_row *a,
 	return x != y ? x > y : a->addr > b->addr;
 }
 
+static int by_place(const void *a, const void *b, void *f)
+{
+	return is_before(f, a, b) ? -1 : is_before(f, b, a);
+}
+
 static void swap(struct cs_instance_row *a, struct cs_instance_row *b)
 {
 	struct cs_instance_row was = *a;
@@ -203,11 +208,8 @@ static void cut_page(struct finder *f)
 	size_t skip = f->wish->skip < all ? (size_t)f->wish->skip : all;
 	uint64_t shown = 0;
 
-	/* a heap taken apart from the worst on is sorted */
-	while (out->instances.count > 1) {
-		swap(&h[0], &h[--out->instances.count]);
-		sift_down(f, 0);
-	}
+	if (all)
+		qsort_r(h, all, sizeof(*h), by_place, f);
 	for (size_t i = 0; i < skip; i++)
 		out->bytes_before += h[i].bytes;
 	for (size_t i = skip; i < all; i++)
