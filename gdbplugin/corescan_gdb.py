@@ -351,7 +351,7 @@ class View(gdb.Command):
         return gdb.COMPLETE_EXPRESSION if self.argument.startswith("ADDR") else gdb.COMPLETE_NONE
 
 
-OPTIONS = ("--top", "--sort", "--min", "--type", "--format", "--json", "--no-values")
+OPTIONS = ("--top", "--sort", "--min", "--type", "--format", "--json", "--no-values", "--attrs")
 
 
 def remember(address):
@@ -472,7 +472,12 @@ def function(name, arguments):
         address = address_of(arguments[0], str(arguments[0]))
         handle = session_for("$" + name).handle
         handle.progress = None
-        rows = json.loads(handle.render("object", hex(address), "json"))["views"][0]["rows"]
+        handle.set("brief", "1")        # who refers to it takes longer
+        try:
+            answer = handle.render("object", hex(address), "json")
+        finally:
+            handle.set("brief", None)
+        rows = json.loads(answer)["views"][0]["rows"]
         known = {row["field"]: row["value"] for row in reversed(rows)}  # the first of each name
         field = "object" if name == "pyobj" else "block"
         if field not in known:

@@ -20,6 +20,7 @@ static const struct option options[] = {
 	{ "min", 0, "SIZE", "only rows of at least this many bytes: 4096, 512k, 2G" },
 	{ "type", 0, "GLOB", "only types whose name matches: 'app.*'" },
 	{ "depth", 0, "N", "--dominators: at most N levels below the roots" },
+	{ "attrs", 0, "A,B.C", "of --instances: attributes to show, a column each" },
 	{ "no-values", 0, NULL, "no text of the target's objects in the output" },
 	{ "output", 'o', "FILE", "write there instead; replaced when all is written" },
 	{ "pid", 0, "PID", "the target is this process, whatever files exist" },
@@ -118,10 +119,7 @@ static cs_status add_view(struct cs_cli *cli, const struct cs_view *view, const 
 	ask->view = view;
 	cli->scan.thorough = cli->scan.thorough || !strcmp(view->name, "doctor");
 	cli->scan.threads = cli->scan.threads || view->needs == CS_NEEDS_THREADS;
-	if (value && view->argument && strchr(view->argument, '|') &&
-	    !cs_number_parse_address(value, &ask->addr))
-		ask->text = value; /* ADDR|TYPE */
-	else if (value && !cs_number_parse_address(value, &ask->addr))
+	if (value && cs_ask_set(ask, value, err))
 		return cs_fail(err, CS_USAGE, 0,
 			       "'%.40s' is not an address: use 0x and hexadecimal, or decimal", value);
 	cli->ask_count++;

@@ -110,6 +110,9 @@ static inline bool py_step(struct py *py)
 	return !py_stops(py) && py->steps_left && py->steps_left--;
 }
 
+/* Another question: it may walk as far as the first. */
+void py_steps_begin(struct py *py);
+
 /* Is all of that memory there, in one piece? Nothing is read for the answer. */
 static inline bool py_has_bytes(struct py *py, cs_addr addr, uint64_t len)
 {

@@ -11,36 +11,19 @@
 
 enum {
 	DICT_BEFORE = 24, VALUES_BEFORE = 32, /* of an instance, 3.11+ */
-	NAME_CAP = 64,
+	NAME_CAP = 256,
 	DIGIT_BITS = 30, DIGITS_MAX = 3
 };
 
-static bool is_named(struct py *py, cs_addr key, const char *name)
+bool py_str_is(struct py *py, cs_addr str, const char *name, size_t len)
 {
+	uint64_t points = py_word(py, str + py_off(&py->layout, PY_STR_LENGTH)); /* of code */
 	char text[NAME_CAP];
-	size_t len = strlen(name), got;
+	size_t got;
 
-	return py_word(py, key + py_off(&py->layout, PY_STR_LENGTH)) == len &&
-	       py_str_text(py, key, text, sizeof(text), &got) && got == len &&
+	return len + 8 <= sizeof(text) && points <= len && points * 4 >= len &&
+	       py_str_text(py, str, text, sizeof(text), &got) && got == len &&
 	       !memcmp(text, name, len);
-}
-
-/* The value of a name in values (an array of pointers) that go by shared keys. */
-static cs_addr split_get(struct py *py, cs_addr keys, cs_addr values, const char *name)
-{
-	struct py_keys k;
-
-	if (!values || !py_keys_load(py, keys, &k))
-		return 0;
-	for (uint64_t i = 0; i < k.nentries && py_step(py); i++) {
-		cs_addr key, ignored;
-
-		if (!py_keys_entry(py, &k, i, &key, &ignored))
-			return 0;
-		if (key && is_named(py, key, name))
-			return py_word(py, values + i * 8);
-	}
-	return 0;
 }
 
 /* A dict's values array, as an array of pointers. */
@@ -51,61 +34,113 @@ static cs_addr first_value(struct py *py, cs_addr values)
 	return py_has(l, PY_VALUES_VALUES) ? values + py_off(l, PY_VALUES_VALUES) : values;
 }
 
-static cs_addr dict_get(struct py *py, cs_addr dict, const char *name)
+void py_dict_place(struct py *py, cs_addr dict, struct py_attrs *out)
 {
 	const struct py_layout *l = &py->layout;
-	cs_addr values = py_word(py, dict + py_off(l, PY_DICT_VALUES));
+	cs_addr values = dict ? py_word(py, dict + py_off(l, PY_DICT_VALUES)) : 0;
 
-	if (!values)
-		return py_dict_get(py, dict, name);
-	return split_get(py, py_word(py, dict + py_off(l, PY_DICT_KEYS)), first_value(py, values),
-			 name);
+	*out = (struct py_attrs){ .dict = dict, .capacity = UINT64_MAX };
+	if (dict)
+		out->keys = py_word(py, dict + py_off(l, PY_DICT_KEYS));
+	if (values)
+		out->values = first_value(py, values);
 }
 
-/* The values of an instance that has no dict yet; 0: none. */
-static cs_addr own_values(struct py *py, cs_addr instance, const struct py_type *type)
+/* The values of an instance that has no dict yet, by its class' shared keys. */
+static bool own_values(struct py *py, cs_addr instance, const struct py_type *type,
+		       struct py_attrs *out)
 {
 	const struct py_layout *l = &py->layout;
 	cs_addr at = instance + (uint64_t)type->basicsize;
 	const unsigned char *p;
+	uint64_t word;
 
+	*out = (struct py_attrs){ .capacity = UINT64_MAX };
 	if (py_has(l, PY_VALUES_VALID)) {
-		if (!(type->flags & PY_FLAG_INLINE_VALUES))
-			return 0;
-		p = cs_mem_view(py->mem, at, py_off(l, PY_VALUES_VALUES));
-		return p && p[l->off[PY_VALUES_VALID]] ? at + py_off(l, PY_VALUES_VALUES) : 0;
+		p = type->flags & PY_FLAG_INLINE_VALUES ?
+			    cs_mem_view(py->mem, at, py_off(l, PY_VALUES_VALUES)) : NULL;
+		if (!p || !p[l->off[PY_VALUES_VALID]])
+			return false;
+		out->values = at + py_off(l, PY_VALUES_VALUES);
+		out->capacity = p[l->off[PY_VALUES_CAPACITY]];
+	} else if (py_minor(l) == 11) {
+		out->values = py_word(py, instance - VALUES_BEFORE);
+	} else {
+		word = py_word(py, instance - DICT_BEFORE);
+		out->values = word & 1 ? word + 1 : 0;
 	}
-	if (py_minor(l) == 11)
-		return py_word(py, instance - VALUES_BEFORE);
+	out->keys = py_word(py, type->addr + py_off(l, PY_HT_CACHED_KEYS));
+	return out->values;
+}
 
-	cs_addr word = py_word(py, instance - DICT_BEFORE);
+void py_instance_place(struct py *py, const struct py_type *type, const struct py_obj *o,
+		       struct py_attrs *out)
+{
+	int64_t off = (int64_t)py_word(py, type->addr + py_off(&py->layout, PY_TP_DICTOFFSET));
+	cs_addr dict = 0;
 
-	return word & 1 ? word + 1 : 0;
+	if (type->flags & PY_FLAG_MANAGED_DICT) {
+		if (!own_values(py, o->addr, type, out))
+			py_dict_place(py, py_word(py, o->addr - DICT_BEFORE) & ~(cs_addr)1, out);
+		return;
+	}
+	/* below 0: from the end of the object and its items (up to 3.11) */
+	if (off < 0 && off >= -type->basicsize && o->p)
+		off += (int64_t)cs_align_up(py_default_sizeof(py, o), 8);
+	if (off > 0 && (!o->p || (uint64_t)off < o->room))
+		dict = py_word(py, o->addr + (uint64_t)off);
+	py_dict_place(py, dict, out);
+}
+
+/* Which entry has the name; nentries: none. */
+static uint64_t find_name(struct py *py, const struct py_attrs *at, const struct py_keys *k,
+			  const char *name, size_t len)
+{
+	cs_addr key, value;
+
+	for (uint64_t i = 0; i < k->nentries && py_step(py); i++) {
+		if (!py_keys_entry(py, k, i, &key, &value))
+			break;
+		/* a deleted entry has its key still */
+		if (key && (value || at->values) && py_str_is(py, key, name, len))
+			return i;
+	}
+	return k->nentries;
+}
+
+cs_addr py_attrs_get(struct py *py, const struct py_attrs *at, const char *name, size_t len,
+		     struct py_attrs_memo *memo)
+{
+	cs_addr key, value;
+	struct py_keys k;
+	uint64_t i;
+
+	if (!at->keys || !py_keys_load(py, at->keys, &k))
+		return 0;
+	if (at->values && memo && memo->keys == at->keys && memo->nentries == k.nentries)
+		i = memo->index;
+	else
+		i = find_name(py, at, &k, name, len);
+	if (at->values && memo)
+		*memo = (struct py_attrs_memo){ at->keys, k.nentries, i };
+	if (i >= k.nentries || i >= at->capacity)
+		return 0;
+	if (at->values)
+		return py_word(py, at->values + i * 8);
+	return py_keys_entry(py, &k, i, &key, &value) ? value : 0;
 }
 
 cs_addr py_instance_get(struct py *py, cs_addr instance, const char *name)
 {
-	const struct py_layout *l = &py->layout;
 	uint32_t nr = instance % 8 ? PY_NO_TYPE :
-				     py_type_at(py, py_word(py, instance + py_off(l, PY_OB_TYPE)));
-	const struct py_type *type;
-	cs_addr values, dict;
-	int64_t off;
+				     py_type_at(py, py_word(py, instance + py_off(&py->layout, PY_OB_TYPE)));
+	struct py_obj o = { .addr = instance };
+	struct py_attrs at;
 
 	if (nr == PY_NO_TYPE)
 		return 0;
-	type = &py->types.items[nr];
-	if (type->flags & PY_FLAG_MANAGED_DICT) {
-		values = own_values(py, instance, type);
-		dict = py_word(py, instance - DICT_BEFORE);
-		if (!values)
-			return dict ? dict_get(py, dict & ~(cs_addr)1, name) : 0;
-		return split_get(py, py_word(py, type->addr + py_off(l, PY_HT_CACHED_KEYS)),
-				 values, name);
-	}
-	off = (int64_t)py_word(py, type->addr + py_off(l, PY_TP_DICTOFFSET));
-	dict = off > 0 && off < type->basicsize ? py_word(py, instance + (uint64_t)off) : 0;
-	return dict ? dict_get(py, dict, name) : 0;
+	py_instance_place(py, &py->types.items[nr], &o, &at);
+	return py_attrs_get(py, &at, name, strlen(name), NULL);
 }
 
 cs_addr py_module_global(struct py *py, cs_addr interp, const char *module, const char *name)

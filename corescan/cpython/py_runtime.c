@@ -329,6 +329,11 @@ static cs_status choose(struct py *py, struct cs_error *err)
 	return st;
 }
 
+void py_steps_begin(struct py *py)
+{
+	py->steps_left = py->mem->present / 4 + STEPS_MIN;
+}
+
 cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **out,
 		  struct cs_error *err)
 {
@@ -339,7 +344,7 @@ cs_status py_find(struct cs_image *image, struct cs_model *model, struct py **ou
 	py->image = image;
 	py->mem = image->mem;
 	py->model = model;
-	py->steps_left = image->mem->present / 4 + STEPS_MIN;
+	py_steps_begin(py);
 
 	cs_status st = cs_pulse_result(model->pulse, choose(py, err), err);
 

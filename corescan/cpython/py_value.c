@@ -1,11 +1,12 @@
 #include "cpython/py_value.h"
 #include "cpython/py_dict.h"
+#include "cpython/py_number.h"
 #include "cpython/py_types.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { TEXT_MAX = 60, DIGIT_BITS = 30, KEYS_SHOWN = 4, KEYS_LOOKED_AT = 1 << 16 };
+enum { TEXT_MAX = 60, KEYS_SHOWN = 4, KEYS_LOOKED_AT = 1 << 16 };
 
 /* printf behind what is in out already; what does not fit is cut. */
 static void add(char *out, size_t cap, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
@@ -77,53 +78,25 @@ static void bytes_value(struct py *py, const struct py_obj *o, char *out, size_t
 
 static void int_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 {
-	const struct py_layout *l = &py->layout;
 	bool negative;
-	uint64_t n, value = 0;
+	uint64_t bits = py_int_bits(py, o, &negative);
 
-	if (py_has(l, PY_LONG_TAG)) {
-		uint64_t tag = cs_le64(o->p + l->off[PY_LONG_TAG]);
-
-		n = tag >> 3;
-		negative = (tag & 3) == 2;
-	} else {
-		int64_t size = (int64_t)cs_le64(o->p + l->off[PY_OB_SIZE]);
-
-		negative = size < 0;
-		n = negative ? 0 - (uint64_t)size : (uint64_t)size;
-	}
-	if (n > 2) {
-		snprintf(out, cap, "%sa number of about %" PRIu64 " bits", negative ? "-" : "",
-			 n * DIGIT_BITS);
-		return;
-	}
-	for (uint64_t i = n; i-- > 0;) {
-		uint32_t digit = 0;
-
-		cs_ignore(cs_mem_u32(py->mem, o->addr + py_off(l, PY_LONG_DIGIT) + i * 4, &digit) ? CS_OK :
-												     CS_FAULT,
-			  "an absent digit shows as 0");
-		value = value << DIGIT_BITS | digit;
-	}
-	snprintf(out, cap, "%s%" PRIu64, negative ? "-" : "", value);
+	if (!py_int_text(py, o, out, cap))
+		snprintf(out, cap, "%sa number of about %" PRIu64 " bits", negative ? "-" : "", bits);
 }
 
 static void float_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 {
 	uint64_t bits, off = py_off(&py->layout, PY_FLOAT_FVAL);
+	char text[32];
 	double value;
 
 	if (o->room < off + 8)
 		return;
 	bits = cs_le64(o->p + off);
 	memcpy(&value, &bits, sizeof(value));
-	for (int digits = 1; digits <= 17; digits++) {
-		double back;
-
-		snprintf(out, cap, "%.*g", digits, value);
-		if (sscanf(out, "%lf", &back) == 1 && !memcmp(&back, &value, sizeof(back)))
-			return;
-	}
+	py_float_text(value, text, sizeof(text));
+	snprintf(out, cap, "%s", text);
 }
 
 static void dict_value(struct py *py, const struct py_obj *o, char *out, size_t cap)

@@ -73,12 +73,40 @@ struct cs_suspect_row {
 	bool is_cache;	 /* of functools.lru_cache(maxsize=None) */
 };
 
+struct cs_edge_row { /* --referents, --referrers: a reference */
+	cs_addr addr;	  /* the other end: an object, a block, where a root's word lies; 0: nowhere */
+	const char *type; /* of it, or which root it is; NULL: not known */
+	const char *edge, *hold; /* "['key']"; "strong", "hidden", "weak", "guess", "owned" */
+	const char *value;	 /* what the other end is in short; NULL: not known or not wanted */
+	uint64_t bytes;		 /* of its block; CS_NO_BYTES: it is none */
+	bool is_root;
+};
+#define CS_NO_BYTES UINT64_MAX
+
+struct cs_instance_row { /* --instances */
+	cs_addr addr;
+	uint64_t bytes;	   /* of the block and what only it owns */
+	uint64_t retained; /* 0: no root reaches it, so nobody knows */
+};
+
+struct cs_attr_value { /* an attribute of an instance */
+	const char *text; /* NULL: it has none */
+	bool is_integer;
+};
+
 struct cs_answer {
 	CS_VEC(struct cs_answer_row) rows;
-	/* --chunks: blocks one behind the other, and how many there are before them
-	 * (from the one asked for on) and behind them */
-	CS_VEC(struct cs_chunk_row) chunks;
-	uint64_t chunks_before, chunks_behind;
+	/* Of a page: how many rows there are before it (of --chunks from the one asked for
+	 * on) and behind it, and their bytes where those are summed. */
+	uint64_t rows_before, rows_behind, bytes_before, bytes_behind;
+	CS_VEC(struct cs_chunk_row) chunks; /* --chunks: blocks one behind the other */
+	CS_VEC(struct cs_edge_row) edges;
+	CS_VEC(struct cs_instance_row) instances;
+	uint64_t unreached; /* instances no root reaches, shown or not */
+	/* attr_count values for each of the instances; names as asked */
+	CS_VEC(struct cs_attr_value) values;
+	const char *const *attr_names;
+	size_t attr_count;
 	CS_VEC(struct cs_holder_row) holders;
 	CS_VEC(struct cs_step_row) steps;
 	CS_VEC(struct cs_leak_row) leaks;

@@ -2,7 +2,10 @@
 
 #include "report/report_number.h"
 
+#include <ctype.h>
 #include <string.h>
+
+enum { ATTR_LEN_MAX = 127, ATTR_PARTS_MAX = 16 }; /* as cpython/py_attr.h can follow */
 
 static cs_status set_format(struct cs_report_options *options, const char *value,
 			    struct cs_error *err)
@@ -16,6 +19,58 @@ static cs_status set_format(struct cs_report_options *options, const char *value
 			return CS_OK;
 		}
 	return cs_fail(err, CS_USAGE, 0, "there is no format '%.40s': use text, json or csv", value);
+}
+
+/* A name of Python's? Bytes from 128 on are letters to us. */
+static bool is_name(const char *text, size_t len)
+{
+	if (!len || len > ATTR_LEN_MAX || (*text >= '0' && *text <= '9'))
+		return false;
+	for (size_t i = 0; i < len; i++)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '_' && (unsigned char)text[i] < 0x80)
+			return false;
+	return true;
+}
+
+/* "a.b.c" */
+static bool is_path(const char *text, size_t len)
+{
+	for (size_t parts = 1; parts <= ATTR_PARTS_MAX; parts++) {
+		size_t part = 0;
+
+		while (part < len && text[part] != '.')
+			part++;
+		if (!is_name(text, part))
+			return false;
+		if (part == len)
+			return true;
+		text += part + 1;
+		len -= part + 1;
+	}
+	return false;
+}
+
+static cs_status check_attrs(const char *value, struct cs_error *err)
+{
+	const char *at = value;
+	size_t count = 0;
+
+	for (;; at++) {
+		size_t len = strcspn(at, ",");
+
+		if (!is_path(at, len))
+			return cs_fail(err, CS_USAGE, 0, "'%.*s' is not the name of an attribute",
+				       (int)(len < 40 ? len : 40), at);
+		for (const char *p = value; p < at; p += strcspn(p, ",") + 1)
+			if (strcspn(p, ",") == len && !strncmp(p, at, len))
+				return cs_fail(err, CS_USAGE, 0, "'%.*s' is asked for twice",
+					       (int)(len < 40 ? len : 40), at);
+		if (++count > CS_ATTRS_MAX)
+			return cs_fail(err, CS_USAGE, 0, "more than %d attributes", CS_ATTRS_MAX);
+		at += len;
+		if (!*at)
+			return CS_OK;
+	}
 }
 
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
@@ -33,7 +88,10 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 		options->sort = value;
 	else if (!strcmp(name, "type"))
 		options->type = value;
-	else if (!strcmp(name, "min"))
+	else if (!strcmp(name, "attrs")) {
+		options->attrs = value;
+		return check_attrs(value, err);
+	} else if (!strcmp(name, "min"))
 		return cs_number_parse_size(value, &options->min, err);
 	else if (!strcmp(name, "depth")) {
 		if (!cs_number_parse(value, &options->depth))
@@ -83,6 +141,8 @@ cs_status cs_report_set_look(struct cs_report_options *options, const char *name
 		flag = !options->no_header;
 		st = set_flag(&flag, name, value, err);
 		options->no_header = !flag;
+	} else if (!strcmp(name, "brief")) {
+		st = set_flag(&options->is_brief, name, value, err);
 	} else if (!strcmp(name, "commands")) {
 		if (value && strcmp(value, "gdb"))
 			return cs_fail(err, CS_USAGE, 0, "'%.40s' is no debugger: use gdb", value);
@@ -96,7 +156,7 @@ bool cs_view_picks_by(const struct cs_view *view, const char *name, unsigned fla
 {
 	for (const struct cs_column *c = view->columns; c->name; c++)
 		if (name ? !strcmp(c->name, name) : (c->flags & flag) != 0)
-			return view->needs != CS_NEEDS_CHUNKS;
+			return view->rows != CS_ROWS_ORDERED;
 	return false;
 }
 
@@ -123,9 +183,10 @@ static cs_status bad_sort(const struct cs_report_options *options, const struct 
 	const struct cs_view *view = count ? asks[0].view : cs_view_find("by-type");
 	char columns[160] = "";
 
-	if (view->needs == CS_NEEDS_CHUNKS)
-		return cs_fail(err, CS_USAGE, 0, "%s%s is in the order of addresses",
-			       lead_in(options), view->name);
+	if (view->rows == CS_ROWS_ORDERED)
+		return cs_fail(err, CS_USAGE, 0, "%s%s is in %s", lead_in(options), view->name,
+			       view->needs == CS_NEEDS_CHUNKS ? "the order of addresses" :
+								"an order of its own");
 	for (const struct cs_column *c = view->columns; c->name; c++) {
 		size_t used = strlen(columns);
 
@@ -133,6 +194,30 @@ static cs_status bad_sort(const struct cs_report_options *options, const struct 
 	}
 	return cs_fail(err, CS_USAGE, 0, "there is no column '%.30s' to sort by: %s%s has %s",
 		       options->sort, lead_in(options), view->name, columns);
+}
+
+static bool has_attrs(const struct cs_ask *asks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (asks[i].view->columns_of)
+			return true;
+	return false;
+}
+
+cs_status cs_ask_set(struct cs_ask *ask, const char *value, struct cs_error *err)
+{
+	const char *argument = ask->view->argument ? ask->view->argument : "";
+
+	ask->addr = 0;
+	ask->text = NULL;
+	if (strncmp(argument, "ADDR", 4))
+		ask->text = value;
+	else if (!cs_number_parse_address(value, &ask->addr)) {
+		if (!strchr(argument, '|')) /* ADDR|TYPE */
+			return cs_fail(err, CS_USAGE, 0, "'%.40s' is not an address", value);
+		ask->text = value;
+	}
+	return CS_OK;
 }
 
 cs_status cs_report_check(const struct cs_report_options *options, const struct cs_ask *asks,
@@ -152,6 +237,9 @@ cs_status cs_report_check(const struct cs_report_options *options, const struct 
 		return cs_fail(err, CS_USAGE, 0,
 			       "--min picks rows by their bytes, and %s%s has none", lead_in(options),
 			       asks[0].view->name);
+	if (options->attrs && !has_attrs(asks, count))
+		return cs_fail(err, CS_USAGE, 0, "--attrs names attributes of %sinstances TYPE",
+			       lead_in(options));
 	if (options->format == CS_FORMAT_CSV && count != 1)
 		return cs_fail(err, CS_USAGE, 0,
 			       "CSV holds one table: name one view, for example --by-type");
@@ -204,17 +292,37 @@ uint64_t cs_report_top(const struct cs_report_options *options, const struct cs_
 
 /* The answer holds the rows of one page: all are shown, and it knows of the others. */
 static cs_status select_page(struct cs_table *table, const struct cs_answer *answer,
-			     struct cs_error *err)
+			     const char *sort, struct cs_error *err)
 {
-	const struct cs_select all = { 0 };
+	const struct cs_select all = { .sort = sort };
 	cs_status st = cs_table_select(table, &all, err);
 
 	if (st || !answer)
 		return st;
-	table->before_rows = answer->chunks_before;
-	table->more_rows = answer->chunks_behind;
-	table->total_rows += answer->chunks_before + answer->chunks_behind;
+	table->before_rows = answer->rows_before;
+	table->more_rows = answer->rows_behind;
+	table->total_rows += answer->rows_before + answer->rows_behind;
+	for (size_t i = 0; i < table->column_count; i++) {
+		if (!(table->columns[i].flags & CS_COL_SUM))
+			continue;
+		table->before[i] = answer->bytes_before;
+		table->more[i] = answer->bytes_behind;
+		table->total[i] += answer->bytes_before + answer->bytes_behind;
+	}
 	return CS_OK;
+}
+
+static cs_status begin_table(const struct cs_view_source *source, const struct cs_view *view,
+			     struct cs_table *out, struct cs_error *err)
+{
+	struct cs_arena strings = { 0 };
+	const struct cs_column *columns = view->columns;
+
+	if (view->columns_of)
+		columns = view->columns_of(source, &strings);
+	cs_table_init(out, columns ? columns : view->columns);
+	out->strings = strings;
+	return columns ? CS_OK : cs_fail(err, CS_NOMEM, 0, "no memory for the columns");
 }
 
 cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask,
@@ -228,16 +336,18 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 				  .top = cs_report_top(options, ask->view),
 				  .only = options->only };
 
-	cs_table_init(out, ask->view->columns);
+	cs_status st = begin_table(&source, ask->view, out, err);
+
 	out->pulse = model->pulse;
 	while (!model->has_retained && out->column_count &&
 	       out->columns[out->column_count - 1].flags & CS_COL_GRAPH)
 		out->column_count--;
-
-	cs_status st = cs_pulse_result(model->pulse, ask->view->build(&source, out, err), err);
-
-	if (!st && ask->view->needs == CS_NEEDS_CHUNKS)
-		st = select_page(out, ask->answer, err);
+	if (!st)
+		st = cs_pulse_result(model->pulse, ask->view->build(&source, out, err), err);
+	if (ask->view->needs == CS_NEEDS_OBJECT)
+		wish.top = 0; /* one object; its lists are as long as wished */
+	if (!st && ask->view->rows != CS_ROWS_ALL)
+		st = select_page(out, ask->answer, options->sort, err);
 	else if (!st)
 		st = cs_table_select(out, &wish, err);
 	if (st)

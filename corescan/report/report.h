@@ -31,7 +31,9 @@ struct cs_report_options {
 	uint64_t min;
 	uint64_t depth; /* --dominators: levels below the roots; 0: all */
 	const char *sort, *type;
+	const char *attrs; /* "a,b.c": more columns of a view about instances */
 	bool no_values;
+	bool is_brief;	 /* of an object only what needs no reference graph */
 	bool is_verbose; /* more of what a view has to say */
 	uint64_t skip; /* rows left out before the first: a next page */
 	struct cs_filter only;
@@ -47,19 +49,23 @@ struct cs_report_options {
 };
 
 /* Set one option by the name it has on the command line, without dashes:
- * format, json, top, sort, min, type, no-values, verbose. value is borrowed. CS_NOTFOUND:
+ * format, json, top, sort, min, type, attrs, no-values, verbose. value is borrowed. CS_NOTFOUND:
  * not an option of the report. CS_USAGE: a bad value, err says why. */
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
 			struct cs_error *err);
 
 /* Set how text looks by the names corescan_set() knows: width, ascii, bars,
- * color, commands, header. value NULL changes nothing. Statuses as above. */
+ * color, commands, header, brief. value NULL changes nothing. Statuses as above. */
 cs_status cs_report_set_look(struct cs_report_options *options, const char *name,
 			     const char *value, struct cs_error *err);
 
 /* Can its rows be sorted or picked by such a column? By name, or with a flag of
  * enum cs_column_flag when name is NULL. The view must be built. */
 bool cs_view_picks_by(const struct cs_view *view, const char *name, unsigned flag);
+
+/* Read the argument of ask->view: an address, the name of a type, or either. value is
+ * borrowed. CS_USAGE: it is no address and must be one. */
+cs_status cs_ask_set(struct cs_ask *ask, const char *value, struct cs_error *err);
 
 /* Could these questions be answered with these options? CS_USAGE: a view that
  * is not built yet, a --sort or --type no view has a column for, several

@@ -27,8 +27,13 @@ static const struct cs_command commands[] = {
 		     CS_WORD_VIEW), .next = "pyheap why" },
 	{ COMMAND_OF("pyheap why", "why", "ADDR|TYPE", 1, "a path of references from a root",
 		     CS_WORD_VIEW), .next = "pyheap object" },
-	{ COMMAND_OF("pyheap find", "instances", "TYPE", 1, "the live instances of a type",
-		     CS_WORD_VIEW), .next = "pyheap object" },
+	{ COMMAND_OF("pyheap find", "instances", "TYPE [ATTRS]", 1,
+		     "the live instances of a type, with attributes a,b.c", CS_WORD_VIEW),
+	  .second = "attrs", .next = "pyheap object" },
+	{ COMMAND_OF("pyheap referrers", "referrers", "ADDR", 1, "who refers to an object",
+		     CS_WORD_VIEW), .next = "pyheap why" },
+	{ COMMAND_OF("pyheap referents", "referents", "ADDR", 1, "what an object refers to",
+		     CS_WORD_VIEW), .next = "pyheap referrers" },
 	{ COMMAND("pyheap dominators", "dominators", "who keeps how much alive"),
 	  .next = "pyheap object" },
 	{ COMMAND("pyheap leaks", "leaks", "objects nobody can reach any more"),
@@ -47,7 +52,8 @@ static const struct cs_command heap_commands[] = {
 	{ COMMAND("corescan heap bins", "bins", "free memory by where it waits"),
 	  .next = "corescan heap chunks" },
 	{ COMMAND_OF("corescan heap whatis", "object", "ADDR", 1,
-		     "what an address belongs to", CS_WORD_VIEW), .next = "corescan heap chunks" },
+		     "what an address belongs to", CS_WORD_VIEW), .is_brief = true,
+	  .next = "corescan heap chunks" },
 	{ COMMAND_OF("corescan heap types", "by-type", "GLOB", 0,
 		     "blocks and bytes per native type", CS_WORD_TYPE), NATIVE,
 	  .next = "corescan heap sizes" },
@@ -97,7 +103,7 @@ struct reader {
 	const char *const *at, *const *end;
 	struct cs_report_options *options;
 	const char *argument;
-	bool has_word, only_operands;
+	bool has_word, has_second, only_operands;
 };
 
 static const struct {
@@ -105,7 +111,7 @@ static const struct {
 } known_options[] = {
 	{ "top", "N" },	      { "sort", "COLUMN" },   { "min", "SIZE" },     { "type", "GLOB" },
 	{ "format", "FORMAT" }, { "json", NULL },	{ "no-values", NULL },
-	{ "verbose", NULL },	{ "depth", "N" },
+	{ "verbose", NULL },	{ "depth", "N" },	{ "attrs", "A,B.C" },
 };
 enum { KNOWN = sizeof(known_options) / sizeof(known_options[0]) };
 
@@ -121,7 +127,8 @@ static cs_status read_option(struct reader *r, const char *typed, struct cs_erro
 	if (nr == KNOWN)
 		return cs_fail(err, CS_USAGE, 0,
 			       "there is no option '%.40s': there are --top N, --sort COLUMN, "
-			       "--min SIZE, --type GLOB, --format FORMAT, --json, --no-values", typed);
+			       "--min SIZE, --type GLOB, --attrs A,B.C, --format FORMAT, --json, "
+			       "--no-values", typed);
 	if (!known_options[nr].value && value)
 		return cs_fail(err, CS_USAGE, 0, "--%s takes no value", known_options[nr].name);
 	if (known_options[nr].value && !value && r->at < r->end)
@@ -139,6 +146,10 @@ static cs_status read_word(struct reader *r, const char *typed, struct cs_error 
 	if (r->command->word == CS_WORD_NONE)
 		return cs_fail(err, CS_USAGE, 0, "'%.40s': %s takes no argument, only options like --top 5",
 			       typed, is->name);
+	if (r->has_word && r->command->second && !r->has_second) {
+		r->has_second = true;
+		return cs_report_set(r->options, r->command->second, typed, err);
+	}
 	if (r->has_word)
 		return cs_fail(err, CS_USAGE, 0, "'%.40s' is one word too many: %s takes one %s", typed,
 			       is->name, is->argument);
@@ -165,6 +176,8 @@ static void drop_foreign(const struct cs_view *view, struct cs_report_options *o
 		options->type = NULL;
 	if (!cs_view_picks_by(view, NULL, CS_COL_WEIGHT))
 		options->min = 0;
+	if (!view->columns_of)
+		options->attrs = NULL;
 }
 
 /* Nobody said how many rows: as set for good, where there are pages; as the command does. */
@@ -210,6 +223,7 @@ cs_status cs_command_read(const struct cs_command *command, size_t count,
 	drop_foreign(view, options);
 	options->has_top = false;
 	options->only = command->only;
+	options->is_brief = options->is_brief || command->is_brief;
 	options->command = command;
 	while (r.at < r.end) {
 		const char *word = *r.at++;

@@ -27,6 +27,8 @@ struct cs_command {
 	enum cs_command_word word;
 	uint64_t top;	       /* rows when nobody says; 0: as the view does */
 	struct cs_filter only; /* of the view's rows */
+	const char *second;    /* the option a second word is the value of; NULL: there is none */
+	bool is_brief;	       /* of an object only what needs no reference graph */
 	const char *next;      /* the command to go on with; NULL: that of the view's next */
 };
 

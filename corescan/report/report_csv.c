@@ -28,6 +28,7 @@ static bool write_cell(FILE *out, const struct cs_cell *cell)
 {
 	switch (cell->type) {
 	case CS_CELL_TEXT:
+	case CS_CELL_DIGITS:
 		cs_write_csv_text(out, cell->text);
 		break;
 	case CS_CELL_COUNT:
@@ -60,8 +61,10 @@ cs_status cs_csv_write(FILE *out, const struct cs_model *model, const struct cs_
 
 	if (st)
 		return st;
-	for (size_t i = 0; i < t.column_count; i++)
-		fprintf(out, "%s%s", i ? "," : "", t.columns[i].name);
+	for (size_t i = 0; i < t.column_count; i++) {
+		fputs(i ? "," : "", out);
+		cs_write_csv_text(out, t.columns[i].name);
+	}
 	putc('\n', out);
 	for (size_t row = 0; row < t.order.count && !cs_pulse_stops(t.pulse); row++) {
 		const struct cs_cell *cells = cs_table_row(&t, t.order.items[row]);

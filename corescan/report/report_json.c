@@ -17,6 +17,9 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 	case CS_CELL_TEXT:
 		cs_write_json_text(out, cell->text);
 		break;
+	case CS_CELL_DIGITS:
+		fputs(cell->text, out);
+		break;
 	case CS_CELL_COUNT:
 	case CS_CELL_BYTES:
 	case CS_CELL_SIZE:
@@ -61,6 +64,20 @@ static void write_list(FILE *out, const struct cs_list *list)
 	putc(']', out);
 }
 
+/* A column's; mostly ours, perhaps an attribute's. */
+static void write_name(FILE *out, const char *before, const char *name)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+	if (!name[strspn(name, plain)]) {
+		fprintf(out, "%s\"%s\":", before, name);
+		return;
+	}
+	fputs(before, out);
+	cs_write_json_text(out, name);
+	putc(':', out);
+}
+
 static void write_rows(FILE *out, const struct cs_table *t)
 {
 	for (size_t row = 0; row < t->order.count && !cs_pulse_stops(t->pulse); row++) {
@@ -68,7 +85,7 @@ static void write_rows(FILE *out, const struct cs_table *t)
 
 		fputs(row ? ",\n    {" : "\n    {", out);
 		for (size_t i = 0; i < t->column_count; i++) {
-			fprintf(out, "%s\"%s\":", i ? "," : "", t->columns[i].name);
+			write_name(out, i ? "," : "", t->columns[i].name);
 			write_cell(out, &cells[i]);
 		}
 		putc('}', out);

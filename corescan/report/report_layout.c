@@ -42,6 +42,7 @@ static const char *cell_words(const struct grid *g, const struct cs_cell *cell,
 {
 	switch (cell->type) {
 	case CS_CELL_TEXT:
+	case CS_CELL_DIGITS:
 	case CS_CELL_LIST:
 		return cell->text ? cell->text : "";
 	case CS_CELL_ID:

@@ -16,7 +16,8 @@
 #include "base/pulse.h"
 #include "base/vec.h"
 
-enum { CS_COLUMNS_MAX = 12 };
+/* CS_ATTRS_MAX: of --attrs, behind the columns its view has anyway. */
+enum { CS_COLUMNS_MAX = 20, CS_ATTRS_MAX = 16 };
 
 enum cs_cell_type {
 	CS_CELL_TEXT,	 /* NULL: nothing known */
@@ -26,6 +27,7 @@ enum cs_cell_type {
 	CS_CELL_PERCENT, /* in thousandths of a percent */
 	CS_CELL_ADDRESS,
 	CS_CELL_ID,	 /* a number that names something: bare digits; 0: unknown */
+	CS_CELL_DIGITS,	 /* text of an integer of 64 bits: a number in JSON */
 	CS_CELL_LIST	 /* rows of their own: the frames of a stack */
 };
 

@@ -337,11 +337,49 @@ static cs_status write_anomalies(struct page *p, struct cs_error *err)
 	return CS_OK;
 }
 
-static void write_absent(const struct page *p, cs_addr addr)
+/* A type whose name ends in what was typed. */
+static const char *meant_type(const struct page *p, const char *typed)
 {
+	size_t len = strlen(typed);
+
+	for (size_t i = 0; i < p->model->types.count; i++) {
+		const char *name = p->model->types.items[i].name;
+		size_t all = strlen(name);
+
+		if (all > len && name[all - len - 1] == '.' && !strcmp(name + all - len, typed))
+			return name;
+	}
+	return NULL;
+}
+
+/* There is nothing of what was asked for. */
+static void write_absent(const struct page *p, const struct cs_ask *ask)
+{
+	const char *meant = ask->text ? meant_type(p, ask->text) : NULL;
 	struct cs_arena words = { 0 };
 
-	note(p, cs_arena_printf(&words, CS_ADDR " is in no heap of malloc.", addr));
+	if (ask->view->needs == CS_NEEDS_CHUNKS)
+		note(p, cs_arena_printf(&words, CS_ADDR " is in no heap of malloc.", ask->addr));
+	else if (ask->view->needs == CS_NEEDS_REFERENTS || ask->view->needs == CS_NEEDS_REFERRERS)
+		note(p, cs_arena_printf(&words, "Nothing in use is at " CS_ADDR ".", ask->addr));
+	else if (ask->view->needs == CS_NEEDS_INSTANCES)
+		note(p, cs_arena_printf(&words, "There is no type '%.100s'%s%.200s%s", ask->text,
+					meant ? ": did you mean " : "", meant ? meant : "",
+					meant ? "?" : "."));
+	cs_arena_deinit(&words);
+}
+
+/* What the rows leave open. */
+static void write_unreached(const struct page *p, const struct cs_answer *answer)
+{
+	struct cs_arena words = { 0 };
+	char count[CS_NUMBER_LEN];
+
+	if (!answer->unreached)
+		return;
+	cs_number_count(count, answer->unreached);
+	note(p, cs_arena_printf(&words, "No root reaches %s of them: what those would retain is not known.",
+				count));
 	cs_arena_deinit(&words);
 }
 
@@ -379,8 +417,10 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 	leave_line(p);
 	cs_layout_write(p->out, &t, &layout, &p->look);
 	cs_table_deinit(&t);
-	if (ask->view->needs == CS_NEEDS_CHUNKS && !ask->answer)
-		write_absent(p, ask->addr);
+	if (!ask->answer)
+		write_absent(p, ask);
+	else
+		write_unreached(p, ask->answer);
 	if (!strcmp(ask->view->name, "summary"))
 		write_missing(p);
 	if (!strcmp(ask->view->name, "doctor"))

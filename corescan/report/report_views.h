@@ -24,14 +24,22 @@ struct cs_view_source {
 enum cs_view_needs {
 	CS_NEEDS_MODEL, /* nothing */
 	CS_NEEDS_OBJECT,
-	/* The rows wanted and no others, in the order of their addresses: such a
-	 * table is not sorted nor filtered. */
 	CS_NEEDS_CHUNKS,
+	CS_NEEDS_REFERENTS,
 	CS_NEEDS_THREADS, /* that the model's threads are known */
 	CS_NEEDS_DOMINATORS, /* these need the reference graph */
 	CS_NEEDS_WHY,
 	CS_NEEDS_LEAKS,
-	CS_NEEDS_SUSPECTS
+	CS_NEEDS_SUSPECTS,
+	CS_NEEDS_REFERRERS,
+	CS_NEEDS_INSTANCES
+};
+
+/* Which rows the answer holds. */
+enum cs_view_rows {
+	CS_ROWS_ALL,  /* all there are: the table sorts, filters and cuts them */
+	CS_ROWS_PAGE, /* those of the page, chosen and sorted as wished; it knows of the others */
+	CS_ROWS_ORDERED /* the same in an order of their own: not to be sorted nor filtered */
 };
 
 struct cs_view {
@@ -47,6 +55,10 @@ struct cs_view {
 	unsigned text_top;	/* rows in text when nobody said --top; 0: all */
 	unsigned data_top;	/* the same in JSON and CSV */
 	enum cs_view_needs needs;
+	enum cs_view_rows rows;
+	/* What stands in the place of `columns` with this answer; may be NULL. CS_NOMEM: NULL. */
+	const struct cs_column *(*columns_of)(const struct cs_view_source *source,
+					      struct cs_arena *arena);
 	const char *also;	/* a view that belongs to it and is shown with it when it has rows */
 	const char *next, *next_why; /* the option to go on with; NULL: none */
 	struct cs_command command;   /* of a debugger: "corescan by-type" */
@@ -80,11 +92,20 @@ extern const struct cs_column cs_suspect_columns[];
 cs_status cs_build_suspects(const struct cs_view_source *source, struct cs_table *table,
 			    struct cs_error *err);
 
-/* Does it need the reference graph? */
+/* Does it need the reference graph, at least for a part of the answer? */
 static inline bool cs_view_needs_graph(const struct cs_view *view)
 {
-	return view->needs >= CS_NEEDS_DOMINATORS;
+	return view->needs >= CS_NEEDS_DOMINATORS || view->needs == CS_NEEDS_OBJECT;
 }
+
+/* The views of single objects; in report_objects.c. */
+extern const struct cs_column cs_edge_columns[], cs_instance_columns[];
+cs_status cs_build_edges(const struct cs_view_source *source, struct cs_table *table,
+			 struct cs_error *err);
+cs_status cs_build_instances(const struct cs_view_source *source, struct cs_table *table,
+			     struct cs_error *err);
+const struct cs_column *cs_instance_columns_of(const struct cs_view_source *source,
+					       struct cs_arena *arena);
 
 /* The views of malloc's blocks; in report_bins.c. */
 extern const struct cs_column cs_bin_columns[], cs_chunk_columns[];

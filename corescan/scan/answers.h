@@ -1,6 +1,7 @@
 /* answers.h - what the views about holders need, looked up in the reference graph. */
 #ifndef CS_ANSWERS_H
 #define CS_ANSWERS_H
+#include "scan/edges.h"
 #include "scan/heap_graph.h"
 
 /* Fill out->holders: the `most` biggest nodes of the dominator tree (0: as many as a page
@@ -13,6 +14,12 @@ cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, uint64_t dep
  * such block in use, no such type. */
 cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, uint64_t most,
 			struct cs_answer *out, struct cs_error *err);
+
+/* Rows for --object behind those of cs_scan_object(): what the object or block at
+ * wish->addr refers to, what it retains and who refers to it, wish->most of each; where
+ * there can be no graph a row says why. Nothing for memory nobody uses. CS_NOMEM, CS_STOPPED. */
+cs_status cs_scan_neighbours(struct cs_scan *scan, const struct cs_edge_wish *wish,
+			     struct cs_answer *out, struct cs_error *err);
 
 /* Fill out->leaks: what nobody reaches, in groups of kind and type. */
 cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err);

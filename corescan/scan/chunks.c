@@ -3,6 +3,7 @@
 #include "cpython/py_census.h"
 #include "report/report.h"
 #include "scan/answers.h"
+#include "scan/instances.h"
 #include "scan/threads.h"
 
 enum { GRANULE = 16 };
@@ -135,12 +136,12 @@ static cs_status list_chunks(struct cs_scan *scan, cs_addr addr, uint64_t skip, 
 
 	if (!find_place(&scan->model.blocks, addr, &p))
 		return cs_fail(err, CS_NOTFOUND, addr, CS_ADDR " is in no heap of malloc", addr);
-	while (out->chunks_before < skip && next_block(&p, &tile))
-		out->chunks_before++;
+	while (out->rows_before < skip && next_block(&p, &tile))
+		out->rows_before++;
 	while ((!most || out->chunks.count < most) && next_block(&p, &tile))
 		if (!cs_vec_push(&out->chunks, describe(scan, tile)))
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the list of blocks");
-	out->chunks_behind = count_blocks(p);
+	out->rows_behind = count_blocks(p);
 	return CS_OK;
 }
 
@@ -152,13 +153,54 @@ static bool has_retained(const struct cs_view *view)
 	return false;
 }
 
+static struct cs_edge_wish edge_wish(const struct cs_scan *scan, const struct cs_ask *ask,
+				     const struct cs_report_options *options)
+{
+	return (struct cs_edge_wish){ .addr = ask->addr, .skip = options->skip,
+				      .most = cs_report_top(options, ask->view),
+				      .no_values = options->no_values || scan->options.no_values };
+}
+
+/* And, unless only the thing itself is asked for, its neighbours. */
+static cs_status whole_object(struct cs_scan *scan, const struct cs_ask *ask,
+			      const struct cs_report_options *options, struct cs_answer *out,
+			      struct cs_error *err)
+{
+	struct cs_edge_wish wish = edge_wish(scan, ask, options);
+	cs_status st = cs_scan_object(scan, ask->addr, out, err);
+
+	wish.skip = 0;
+	return st || options->is_brief ? st : cs_scan_neighbours(scan, &wish, out, err);
+}
+
+static cs_status instances(struct cs_scan *scan, const struct cs_ask *ask,
+			   const struct cs_report_options *options, struct cs_answer *out,
+			   struct cs_error *err)
+{
+	const char *sort = options->sort ? options->sort : "";
+	struct cs_instances_wish wish = {
+		.type = ask->text,
+		.attrs = options->attrs,
+		.key = !strcmp(sort, "bytes") ? CS_BY_BYTES :
+		       !strcmp(sort, "address") ? CS_BY_ADDRESS : CS_BY_RETAINED,
+		.skip = options->skip,
+		.most = cs_report_top(options, ask->view),
+		.min = options->min,
+		.no_values = options->no_values || scan->options.no_values,
+	};
+
+	return cs_answer_instances(scan, &wish, out, err);
+}
+
 cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err)
 {
+	struct cs_edge_wish wish;
+
 	switch (ask->view->needs) {
 	case CS_NEEDS_OBJECT:
-		return cs_scan_object(scan, ask->addr, out, err);
+		return whole_object(scan, ask, options, out, err);
 	case CS_NEEDS_CHUNKS:
 		return list_chunks(scan, ask->addr, options->skip,
 				   cs_report_top(options, ask->view), out, err);
@@ -173,6 +215,14 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 		return cs_answer_leaks(scan, out, err);
 	case CS_NEEDS_SUSPECTS:
 		return cs_answer_suspects(scan, out, err);
+	case CS_NEEDS_REFERENTS:
+		wish = edge_wish(scan, ask, options);
+		return cs_answer_referents(scan, &wish, out, err);
+	case CS_NEEDS_REFERRERS:
+		wish = edge_wish(scan, ask, options);
+		return cs_answer_referrers(scan, &wish, out, err);
+	case CS_NEEDS_INSTANCES:
+		return instances(scan, ask, options, out, err);
 	case CS_NEEDS_MODEL:
 		break;
 	}

@@ -77,14 +77,13 @@ static cs_status set_ask(struct corescan *cs, const char *view, const char *argu
 		return cs_fail(&cs->err, CS_USAGE, 0, "there is no view '%.40s'", view);
 	if (!ask->view->argument != !argument && !(options->command && !argument))
 		return cs_fail(&cs->err, CS_USAGE, 0, "the view '%s' takes %s", ask->view->name,
-			       argument ? "no argument" : "an address");
+			       argument ? "no argument" :
+			       *ask->view->argument == 'T' ? "a type" : "an address");
 	if (!strcmp(view, "doctor"))
 		cs_scan_prove(cs->scan);
-	if (argument && strchr(ask->view->argument, '|') &&
-	    !cs_number_parse_address(argument, &ask->addr))
-		ask->text = argument; /* ADDR|TYPE */
-	else if (argument && !cs_number_parse_address(argument, &ask->addr))
-		return cs_fail(&cs->err, CS_USAGE, 0, "'%.40s' is not an address", argument);
+	st = argument ? cs_ask_set(ask, argument, &cs->err) : CS_OK;
+	if (st)
+		return st;
 	st = cs_scan_answer(cs->scan, ask, options, answer, &cs->err);
 	if (st == CS_OK)
 		ask->answer = answer;

@@ -262,6 +262,8 @@ cs_status cs_scan_graph(struct cs_scan *scan, struct cs_heap_graph **out, struct
 {
 	cs_status st = CS_OK;
 
+	if (!scan->graph && scan->no_graph.status)
+		return cs_fail(err, scan->no_graph.status, 0, "%s", scan->no_graph.text);
 	if (!scan->graph && scan->live && !scan->live->is_held_by_caller)
 		return cs_fail(err, CS_UNSUPPORTED, 0,
 			       "the process runs again: who holds what must be asked for before it is read (option graph)");

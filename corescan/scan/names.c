@@ -22,6 +22,16 @@ bool cs_node_object(struct cs_heap_graph *hg, uint32_t node, struct py_obj *out)
 	return hg->scan->py && py_object_at_block(hg->scan->py, &block, out);
 }
 
+const char *cs_block_words(const struct cs_block *block)
+{
+	if (block->state == CS_BLOCK_OWNED)
+		return "(owned by an object)";
+	if (block->state == CS_BLOCK_RUNTIME)
+		return "(the interpreter's own)";
+	return block->allocator == CS_ALLOC_GLIBC ? "(malloc, type unknown)" :
+						   "(pymalloc, type unknown)";
+}
+
 const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node)
 {
 	uint32_t type = cs_heap_graph_type(hg, node);
@@ -30,12 +40,7 @@ const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node)
 	if (type != CS_NO_TYPE)
 		return hg->scan->model.types.items[type].name;
 	cs_node_block(&hg->nodes, node, &block);
-	if (block.state == CS_BLOCK_OWNED)
-		return "(owned by an object)";
-	if (block.state == CS_BLOCK_RUNTIME)
-		return "(the interpreter's own)";
-	return block.allocator == CS_ALLOC_GLIBC ? "(malloc, type unknown)" :
-						   "(pymalloc, type unknown)";
+	return cs_block_words(&block);
 }
 
 cs_addr cs_node_addr(struct cs_heap_graph *hg, uint32_t node)

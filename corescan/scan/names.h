@@ -6,6 +6,9 @@
 
 enum { CS_NAME_MAX = 512, CS_PLACE_MAX = 200 };
 
+/* What a block in use is called that is no object: "(owned by an object)". */
+const char *cs_block_words(const struct cs_block *block);
+
 /* "dict", "__main__.Order"; of a block of no known type by its allocator and state. */
 const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node);
 

@@ -2,7 +2,8 @@
 #include "base/own.h"
 #include "cpython/py_census.h"
 #include "cpython/py_value.h"
-#include "scan/scan_state.h"
+#include "scan/answers.h"
+#include "scan/edges.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -150,6 +151,82 @@ cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *o
 	return cs_pulse_result(&scan->pulse, CS_OK, err);
 }
 
+/* --- who it knows, and who knows it --- */
+
+/* "['key']: list 0x7f.., 3 items"; of a root what it is. */
+static void say_edge(struct pen *pen, const struct cs_edge_row *e, bool is_referrer)
+{
+	const char *type = e->type ? e->type : "nothing known";
+	const char *value = e->value && !is_referrer ? e->value : "";
+	const char *doubt = !strcmp(e->hold, "guess") ? " (maybe)" : !strcmp(e->hold, "weak") ? " (weak)" :
+			    !strcmp(e->hold, "owned") ? " (its own)" : "";
+
+	if (e->is_root)
+		say(pen, "referrer", "%s%s%s%s", e->edge, *e->edge ? " of " : "", type, doubt);
+	else if (is_referrer)
+		say(pen, "referrer", "%s of %s " CS_ADDR "%s", e->edge, type, e->addr, doubt);
+	else
+		say(pen, "referent", "%s: %s " CS_ADDR "%s%.200s%s", e->edge, type, e->addr,
+		    *value ? ", " : "", value, doubt);
+}
+
+static void say_edges(struct pen *pen, struct cs_answer *found, bool is_referrer)
+{
+	uint64_t shown = found->edges.count;
+
+	say_number(pen, is_referrer ? "referrers" : "referents", shown + found->rows_behind, false);
+	for (size_t i = 0; i < shown; i++)
+		say_edge(pen, &found->edges.items[i], is_referrer);
+	if (found->rows_behind)
+		say_number(pen, is_referrer ? "more_referrers" : "more_referents", found->rows_behind, false);
+}
+
+static void say_retained(struct pen *pen, struct cs_heap_graph *hg, cs_addr addr)
+{
+	uint32_t node = cs_node_at(&hg->nodes, addr);
+
+	if (node != CS_NO_NODE && cs_dom_is_reached(hg->dom, node))
+		say_number(pen, "retained", cs_dom_retained(hg->dom, node), false);
+	else if (node != CS_NO_NODE)
+		say(pen, "retained", "not known: no root reaches it");
+}
+
+/* Everything else stands without a graph. */
+static cs_status say_referrers(struct pen *pen, struct cs_scan *scan, const struct cs_edge_wish *wish,
+			       struct cs_error *err)
+{
+	struct cs_answer found = { 0 };
+	struct cs_error why = { .text = "" };
+	struct cs_heap_graph *hg;
+	cs_status st = cs_scan_graph(scan, &hg, &why);
+
+	if (!st) {
+		say_retained(pen, hg, wish->addr);
+		st = cs_answer_referrers(scan, wish, &found, &why);
+	}
+	if (!st)
+		say_edges(pen, &found, true);
+	else if (st != CS_STOPPED && st != CS_NOTFOUND)
+		say(pen, "referrers", "not known: %s", why.text);
+	cs_answer_deinit(&found);
+	return st == CS_STOPPED ? cs_pulse_fail(err) : CS_OK;
+}
+
+cs_status cs_scan_neighbours(struct cs_scan *scan, const struct cs_edge_wish *wish,
+			     struct cs_answer *out, struct cs_error *err)
+{
+	struct cs_answer found = { 0 };
+	struct pen pen = { out };
+	cs_status st = cs_answer_referents(scan, wish, &found, err);
+
+	if (!st)
+		say_edges(&pen, &found, false);
+	cs_answer_deinit(&found);
+	if (st)
+		return st == CS_NOTFOUND ? CS_OK : st; /* memory that nobody uses */
+	return say_referrers(&pen, scan, wish, err);
+}
+
 void cs_answer_deinit(struct cs_answer *answer)
 {
 	cs_vec_free(&answer->rows);
@@ -158,5 +235,8 @@ void cs_answer_deinit(struct cs_answer *answer)
 	cs_vec_free(&answer->steps);
 	cs_vec_free(&answer->leaks);
 	cs_vec_free(&answer->suspects);
+	cs_vec_free(&answer->edges);
+	cs_vec_free(&answer->instances);
+	cs_vec_free(&answer->values);
 	cs_arena_deinit(&answer->strings);
 }

@@ -350,8 +350,14 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 	describe_target(scan);
 	describe_files(scan);
 	st = read_all(scan, &stacks, err);
-	if (!st && scan->options.graph)
+	if (!st && scan->options.graph) {
 		st = cs_heap_graph_create(scan, &scan->graph, err);
+		if (st == CS_NOMEM || st == CS_LIMIT) { /* told by whoever needs it: the rest stands */
+			scan->no_graph = err ? *err : (struct cs_error){ .text = "" };
+			scan->no_graph.status = st;
+			st = CS_OK;
+		}
+	}
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
 	if (!st && stacks) {

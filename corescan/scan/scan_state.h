@@ -19,6 +19,7 @@ struct cs_scan {
 	struct cs_glibc *glibc;
 	struct py *py;
 	struct cs_heap_graph *graph; /* NULL: no view needed it yet */
+	struct cs_error no_graph; /* why there can be none; status CS_OK: nobody tried in vain */
 	bool is_proven; /* cs_scan_prove() has nothing left to do */
 };
 #endif

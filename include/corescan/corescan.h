@@ -66,9 +66,11 @@ CORESCAN_API struct corescan *corescan_new(void);
 /* Set an option, named as on the command line without dashes. Before opening:
  * "exe", "sysroot", "debug-dir", "pid" ("1": the target is a pid whatever files
  * exist), "allow-swap-in", "graph" ("1": of a process that will run again, make
- * what "dominators", "why" and "leaks" need while it is stopped; of others it is made
- * when they are asked). At any time, for the renderings that follow: "top",
- * "sort", "min", "type", "no-values", and for text: "width" in columns, "ascii"
+ * what "dominators", "why", "leaks", "instances", "referrers" and who refers to an
+ * "object" need while it is stopped; of others it is made when they are asked). At any
+ * time, for the renderings that follow: "top", "sort", "min", "type", "attrs" (of
+ * "instances": "a,b.c"), "no-values", "brief" ("1": of an "object" only what is known
+ * at once, not what it refers to nor who to it), and for text: "width" in columns, "ascii"
  * ("1": no letter beyond it), "bars", "color", "commands" ("gdb": name debugger
  * commands to go on with, not the program's options), "header" ("0": none).
  * "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
@@ -80,8 +82,9 @@ CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const cha
  * a success. */
 CORESCAN_API int corescan_open(struct corescan *cs, const char *target);
 
-/* Answer one question. view NULL is the default page. argument: an address for
- * "object" and for "chunks" (0: the first heap), else NULL. format: "text", "json", "csv". *text is the caller's, to
+/* Answer one question. view NULL is the default page. argument: what
+ * corescan_view_argument() says, an address or the name of a type ("chunks" 0: the first
+ * heap), else NULL. format: "text", "json", "csv". *text is the caller's, to
  * be given to corescan_free(); on failure it is NULL. */
 CORESCAN_API int corescan_render(struct corescan *cs, const char *view, const char *argument,
 				 const char *format, char **text);

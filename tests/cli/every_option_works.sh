@@ -36,6 +36,15 @@ try --threads --format csv
 grep -q 'nanosleep' out || echo "no function of a sleeper: $(cat out)"
 try --threads --verbose
 grep -q 'native .*nanosleep' out || echo "no line for a frame: $(cat out)"
+try --instances 'no*' --attrs a,b.c --sort bytes --min 1k --top 3 --format csv
+[ $code = 1 ] && [ "$(cat out)" = address,bytes,retained ] || echo "exit $code for no type: $(cat out)"
+try --instances nothing
+grep -q "There is no type 'nothing'." out || echo "no type: $(cat out)"
+try --referrers 0x10 --format csv
+[ $code = 1 ] && [ "$(cat out)" = address,type,edge,hold,bytes ] || echo "exit $code for no block: $(cat out)"
+heap=$("$CORESCAN" $core --chunks 0 --format csv --top 3 | sed -n 's/,.*,used,.*//p' | head -n 1)
+try --referents $heap --referrers=$heap --object $heap --json
+python3 -m json.tool out > /dev/null || echo "no JSON"
 try --by-size --arenas --threads --summary
 awk 'length($0) > 80 { print "too long when piped: " $0 }' out
 grep -n -E '^(BLOCK SIZE|ARENAS|WHERE)' out | sed 's/ .*//'

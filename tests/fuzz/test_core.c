@@ -46,6 +46,31 @@ static void ask(struct cs_scan *scan)
 	}
 }
 
+/* The same of their references; and the instances of all types. */
+static void ask_neighbours(struct cs_scan *scan)
+{
+	static const char *const names[] = { "object", "referents", "referrers" };
+	struct cs_report_options options = { .format = CS_FORMAT_JSON, .attrs = "a,x.b,__class__.y" };
+	struct cs_blocks *blocks = &cs_scan_model(scan)->blocks;
+	struct cs_ask ask = { .view = cs_view_find("instances"), .text = "*" };
+	struct cs_answer answer = { .rows_before = 0 };
+	struct cs_error err = { .text = "" };
+	cs_status st = cs_scan_answer(scan, &ask, &options, &answer, &err);
+
+	must(st == CS_OK || st == CS_NOTFOUND, "instances", err.text);
+	cs_answer_deinit(&answer);
+	for (size_t i = 0; i < blocks->spans.count && i < 16; i++)
+		for (size_t k = 0; k < sizeof(names) / sizeof(*names); k++) {
+			struct cs_answer found = { .rows_before = 0 };
+
+			ask.view = cs_view_find(names[k]);
+			ask.addr = blocks->spans.items[i].start + blocks->spans.items[i].len / 2;
+			st = cs_scan_answer(scan, &ask, &options, &found, &err);
+			must(st == CS_OK || st == CS_NOTFOUND, names[k], err.text);
+			cs_answer_deinit(&found);
+		}
+}
+
 static void take_edge(void *ctx, const struct py_edge *edge)
 {
 	char text[32];
@@ -91,7 +116,7 @@ static void report(struct cs_scan *scan)
 					     "chunks" };
 	enum { COUNT = sizeof(names) / sizeof(names[0]) };
 	struct cs_report_options options = { .format = CS_FORMAT_JSON };
-	struct cs_answer answers[COUNT] = { { .chunks_before = 0 } };
+	struct cs_answer answers[COUNT] = { { .rows_before = 0 } };
 	struct cs_ask asks[COUNT] = { { .view = NULL } };
 	struct cs_error err = { .text = "" };
 	FILE *out = fopen("/dev/null", "w");
@@ -127,6 +152,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!st) {
 		must(cs_model_check(cs_scan_model(scan), &err) == CS_OK, "check", err.text);
 		ask(scan);
+		ask_neighbours(scan);
 		follow(scan);
 		report(scan);
 	}

@@ -290,6 +290,52 @@ def two_inferiors_have_two_scans(t):
     t.true(said[12] == said[8] and "," in said[8], "both scans are kept: %s %s" % (said[8], said[12]))
 
 
+# ---- single objects
+
+@check
+def instances_and_references_are_the_programs(t):
+    exe, core = worker_core(t)
+    child = worker(t)
+    for target, arguments in ((core, [exe, core]), (child.pid, ["-p", str(child.pid)])):
+        ask = lambda *words: t.corescan([target, "--format", "csv"] + list(words))[1]
+        find = ask("--instances", "__main__.Order", "--attrs", "customer,lines,absent")
+        address = find.splitlines()[1].split(",")[0]
+        csv_form = " --format csv"
+        said = batch(["pyheap find __main__.Order customer,lines,absent" + csv_form,
+                      "pyheap find __main__.Order --attrs customer,lines,absent" + csv_form,
+                      "corescan instances '__main__.O*' --attrs customer,lines,absent" + csv_form,
+                      "p $pyobj(%s)" % address, "pyheap referrers (long)$1" + csv_form,
+                      "pyheap referents $1" + csv_form, "pyheap object $1", "corescan heap whatis $1",
+                      "pyheap find Order"], arguments)
+        t.true("customer" in said[0] and find.count("list of 1") == min(OBJECTS, 1000), "instances: " + find[:200])
+        for n in range(3):
+            t.equal(said[n][said[n].find("address,"):].splitlines(), find.splitlines(), "pyheap find, %d" % n)
+        t.equal(said[4].splitlines(), ask("--referrers", address).splitlines(), "pyheap referrers")
+        t.equal(said[5].splitlines(), ask("--referents", address).splitlines(), "pyheap referents")
+        t.true("dict" in said[4] and "customer-" in said[6] and "['order:" in said[6], "object: " + said[6])
+        t.true("referrers" not in said[7] and address in said[7], "whatis needs no graph: " + said[7])
+        t.true("did you mean __main__.Order?" in said[8], "no such type: " + said[8])
+    said = batch(["pyheap find __main__.Order customer lines", "pyheap find", "pyheap referrers",
+                  "pyheap find __main__.Order 5x", "pyheap find __main__.Order --sort nothing",
+                  "pyheap referents 0x10"], [exe, core])
+    for n, words in enumerate(("one word too many", "needs an argument: TYPE", "needs an argument: ADDR",
+                               "'5x' is not the name of an attribute", "no column 'nothing'",
+                               "Nothing in use is at 0x10.")):
+        t.true(words in said[n] and not UGLY.search(said[n]), "%s: %s" % (words, said[n]))
+
+
+@check
+def the_next_page_of_instances_goes_on(t):
+    exe, core = worker_core(t)
+    want = [line.split(",")[0] for line in
+            t.corescan([core, "--format", "csv", "--instances", "__main__.Order"])[1].splitlines()[1:11]]
+    terminal = Terminal(t, [exe, core])
+    seen = re.findall(r"^  (0x[0-9a-f]+) ", terminal.say("pyheap find __main__.Order customer --top 5"), re.M)
+    seen += re.findall(r"^  (0x[0-9a-f]+) ", terminal.say(""), re.M)
+    terminal.end()
+    t.equal(seen, want, "two pages")
+
+
 # ---- bad input
 
 @check

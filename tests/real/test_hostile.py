@@ -26,7 +26,8 @@ BUILD = os.environ.get("BUILD", os.path.join(harness.ROOT, "build"))
 MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "126"))
 PAGES = int(os.environ.get("CORESCAN_TEST_PAGES", "60"))
 SECONDS, EXTRA_RSS = 20, 600 << 20
-VIEWS = ["--summary", "--by-type", "--by-size", "--arenas", "--doctor", "--threads", "--verbose"]
+VIEWS = ["--summary", "--by-type", "--by-size", "--arenas", "--doctor", "--threads", "--verbose",
+         "--instances", "*", "--attrs", "a,b.x,__class__.kept"]
 PAGE, PHDR = 4096, struct.Struct("<IIQQQQQQ")
 PT_LOAD, PF_W = 1, 2
 SCRIPT = """

@@ -1,6 +1,7 @@
 /* A scan that is told to stop at its first beat, at its second, ... until none is
  * left to stop it: it ends each time with CS_STOPPED and nothing else, whatever
  * it was doing. Every look at the clock is a beat here. */
+#include "report/report.h"
 #include "scan/scan.h"
 #include "cs_test.h"
 
@@ -356,6 +357,60 @@ TEST(a_question_about_an_object_stops_and_can_be_asked_again)
 	unlink(core);
 }
 
+/* Rows the answer knows of, shown or not. */
+static uint64_t rows_of(const struct cs_answer *a)
+{
+	return a->rows.count + a->edges.count + a->instances.count + a->values.count + a->rows_behind;
+}
+
+TEST(views_of_single_objects_stop_and_can_be_asked_again)
+{
+	static const char *const views[] = { "referents", "referrers", "instances", "object" };
+	struct cs_report_options o = { .format = CS_FORMAT_JSON, .attrs = "a.b,__class__" };
+	struct cs_scan *scan = NULL;
+	struct ear ear = { 0 };
+	char core[256];
+
+	if (!start(python_argv) || !die(core, sizeof(core))) {
+		print_message("skip: no python3, or the kernel leaves no core\n");
+		skip();
+	}
+
+	struct cs_scan_options options = { .progress = hear, .progress_ctx = &ear,
+					   .progress_every_ns = 1 };
+
+	assert_int_equal(cs_scan_open(core, &options, &scan, NULL), CS_OK);
+	for (size_t v = 0; v < sizeof(views) / sizeof(*views); v++) {
+		struct cs_ask ask = { .view = cs_view_find(views[v]), .text = "*",
+				      .addr = owned_block(scan) };
+		cs_status st = CS_STOPPED;
+		uint64_t rows = 0;
+
+		for (unsigned n = 1; st; n += 1 + n / 4) {
+			struct cs_answer answer = { .rows_before = 0 };
+			struct cs_error err = { .text = "" };
+
+			ear = (struct ear){ .stop_at = n };
+			cs_scan_listen(scan, hear, &ear);
+			st = cs_scan_answer(scan, &ask, &o, &answer, &err);
+			rows = rows_of(&answer);
+			cs_answer_deinit(&answer);
+			assert_true(st == CS_OK || st == CS_STOPPED);
+			assert_string_equal(err.text, st ? "interrupted" : "");
+		}
+
+		struct cs_answer whole = { .rows_before = 0 };
+
+		cs_scan_listen(scan, NULL, NULL);
+		assert_int_equal(cs_scan_answer(scan, &ask, &o, &whole, NULL), CS_OK);
+		assert_int_equal(rows, rows_of(&whole));
+		assert_true(rows || !strcmp(views[v], "referents"));
+		cs_answer_deinit(&whole);
+	}
+	cs_scan_close(scan);
+	unlink(core);
+}
+
 static int prepare(void **state)
 {
 	(void)state;
@@ -382,6 +437,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_core_of_a_python_process, end_child),
 		cmocka_unit_test_teardown(a_living_process_runs_on_each_time, end_child),
 		cmocka_unit_test_teardown(a_question_about_an_object_stops_and_can_be_asked_again,
+					  end_child),
+		cmocka_unit_test_teardown(views_of_single_objects_stop_and_can_be_asked_again,
 					  end_child),
 	};
 

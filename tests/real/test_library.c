@@ -40,7 +40,7 @@ static pid_t start_cat(int *to, int *from)
 }
 
 /* A handle that holds what a living cat was; skips where a process cannot be read. */
-static struct corescan *read_cat(void)
+static struct corescan *read_cat_with(const char *graph)
 {
 	struct corescan *cs = corescan_new();
 	char name[32], byte;
@@ -49,7 +49,7 @@ static struct corescan *read_cat(void)
 
 	snprintf(name, sizeof(name), "%d", (int)pid);
 	assert_int_equal(corescan_set(cs, "pid", "1"), CORESCAN_OK);
-	assert_int_equal(corescan_set(cs, "graph", "1"), CORESCAN_OK);
+	assert_int_equal(corescan_set(cs, "graph", graph), CORESCAN_OK);
 
 	int opened = corescan_open(cs, name);
 
@@ -68,6 +68,11 @@ static struct corescan *read_cat(void)
 		skip();
 	}
 	return cs;
+}
+
+static struct corescan *read_cat(void)
+{
+	return read_cat_with("1");
 }
 
 TEST(every_view_renders_in_every_format)
@@ -144,6 +149,28 @@ static char *blocks(struct corescan *cs, const char *from, const char *top, uint
 	assert_in_range(corescan_command(cs, "corescan heap chunks", from ? 3 : 2, words, skip, &text,
 					 shown, more), CORESCAN_OK, CORESCAN_PART);
 	return text;
+}
+
+/* cat runs again and no graph was made: who refers to what is not known any more. */
+TEST(without_a_graph_the_rest_of_an_object_stands)
+{
+	struct corescan *cs = read_cat_with(NULL);
+	uint64_t shown, more;
+	char *heap = blocks(cs, NULL, "--top=1", 0, &shown, &more), *text, address[32];
+
+	snprintf(address, sizeof(address), "0x%llx", strtoull(strchr(heap, '\n'), NULL, 16));
+	assert_in_range(corescan_render(cs, "object", address, "text", &text), CORESCAN_OK, CORESCAN_PART);
+	assert_non_null(strstr(text, "  bytes "));
+	assert_non_null(strstr(text, "  referrers  not known: the process runs again"));
+	corescan_free(text);
+	assert_int_equal(corescan_set(cs, "brief", "1"), CORESCAN_OK);
+	assert_in_range(corescan_render(cs, "object", address, "text", &text), CORESCAN_OK, CORESCAN_PART);
+	assert_null(strstr(text, "referrers"));
+	corescan_free(text);
+	assert_int_equal(corescan_render(cs, "referrers", address, "text", &text), CORESCAN_FAILED);
+	assert_non_null(strstr(corescan_error(cs), "the process runs again"));
+	corescan_free(heap);
+	corescan_close(cs);
 }
 
 TEST(the_pages_of_blocks_are_all_blocks)
@@ -230,6 +257,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_view_renders_in_every_format),
 		cmocka_unit_test(every_command_answers_and_the_prefixes_do_not),
+		cmocka_unit_test(without_a_graph_the_rest_of_an_object_stands),
 		cmocka_unit_test(the_pages_of_blocks_are_all_blocks),
 		cmocka_unit_test(wrong_calls_are_told_and_give_no_text),
 	};

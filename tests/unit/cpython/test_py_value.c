@@ -122,6 +122,51 @@ TEST(numbers_are_numbers)
 	fake_py_end(&f);
 }
 
+TEST(a_float_is_written_as_python_writes_it)
+{
+	static const struct {
+		double value;
+		const char *want;
+	} rows[] = {
+		{ 0.0, "0.0" },	      { -0.0, "-0.0" },	   { 1.0, "1.0" },	  { 100000.0, "100000.0" },
+		{ 0.1, "0.1" },	      { 1 / 3.0, "0.3333333333333333" },	  { -2.5e-7, "-2.5e-07" },
+		{ 1e16, "1e+16" },    { 1e15, "1000000000000000.0" },		  { 1e-4, "0.0001" },
+		{ 1e-5, "1e-05" },    { 5e-324, "5e-324" }, { 1.7976931348623157e308, "1.7976931348623157e+308" },
+		{ 123456789012345.6, "123456789012345.6" }, { 12.5, "12.5" },	  { 9007199254740993.0, "9007199254740992.0" },
+		{ INFINITY, "inf" },  { -INFINITY, "-inf" },
+	};
+	struct fake_py f;
+
+	begin(&f, "float", 0, 24, 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		uint64_t bits;
+
+		memcpy(&bits, &rows[i].value, 8);
+		fake_put(&f, OBJ + 16, bits);
+		assert_string_equal(value_of(&f, 512), rows[i].want);
+	}
+	fake_py_end(&f);
+}
+
+TEST(long_ints_are_written_in_full)
+{
+	struct fake_py f;
+	cs_addr digit;
+
+	begin(&f, "int", PY_FLAG_LONG, 24, 4);
+	digit = OBJ + py_off(&f.py->layout, PY_LONG_DIGIT);
+	/* 10^40 in digits of 30 bits */
+	static const uint32_t digits[] = { 0, 668304384, 172751547, 175927511, 7523 };
+
+	fake_put(&f, OBJ + py_off(&f.py->layout, PY_LONG_TAG), 5 << 3 | 2);
+	for (size_t i = 0; i < 5; i++)
+		fake_put32(&f, digit + i * 4, digits[i]);
+	assert_string_equal(value_of(&f, 512), "-10000000000000000000000000000000000000000");
+	/* what does not fit is not cut: another number would be a lie */
+	assert_string_equal(value_of(&f, 41), "-a number of about 150 bits");
+	fake_py_end(&f);
+}
+
 TEST(a_float_reads_back_as_itself)
 {
 	static const double values[] = { 0.1, -0.0, 1e308, 5e-324, 1 / 3.0, INFINITY };
@@ -218,6 +263,8 @@ int main(void)
 		cmocka_unit_test(bytes_are_written_as_python_writes_them),
 		cmocka_unit_test(text_is_quoted_and_what_is_cut_is_said),
 		cmocka_unit_test(numbers_are_numbers),
+		cmocka_unit_test(a_float_is_written_as_python_writes_it),
+		cmocka_unit_test(long_ints_are_written_in_full),
 		cmocka_unit_test(a_float_reads_back_as_itself),
 		cmocka_unit_test(a_dict_shows_its_first_keys),
 		cmocka_unit_test(a_dict_of_2_to_the_40_slots_takes_no_time),

@@ -40,7 +40,7 @@ TEST(a_page_of_chunks_says_what_is_around_it)
 		{ 0x10010, 656, NULL, CS_BLOCK_USED },	 { 0x102a0, 32, "dict", CS_BLOCK_OBJECT },
 		{ 0x102c0, 32, NULL, CS_BLOCK_TCACHE }, { 0x102e0, 1232, NULL, CS_BLOCK_UNCARVED },
 	};
-	struct cs_answer answer = { .chunks_before = 20, .chunks_behind = 1700 };
+	struct cs_answer answer = { .rows_before = 20, .rows_behind = 1700 };
 	struct cs_ask ask = { .view = cs_view_find("chunks"), .answer = &answer };
 	struct cs_seen seen;
 	struct cs_report_options o = { .no_header = true, .is_gdb = true, .skip = 20, .seen = &seen };

@@ -98,9 +98,9 @@ TEST(words_are_the_argument_and_the_options_of_the_report)
 	static const struct {
 		const char *name, *words[WORDS_MAX];
 		uint64_t top, min;
-		const char *sort, *type, *argument;
+		const char *sort, *type, *argument, *attrs;
 		enum cs_format format;
-		bool has_top, no_values;
+		bool has_top, no_values, is_brief;
 	} rows[] = {
 		{ "pyheap top", { NULL }, .has_top = true, .top = 10 },
 		{ "pyheap top", { "3" }, .has_top = true, .top = 3 },
@@ -114,6 +114,12 @@ TEST(words_are_the_argument_and_the_options_of_the_report)
 		{ "pyheap types", { "--", "--top" }, .type = "--top" },
 		{ "corescan heap types", { "x", "--type", "y" }, .type = "y" },
 		{ "pyheap object", { "0x10" }, .argument = "0x10" },
+		{ "pyheap find", { "app.T" }, .argument = "app.T" },
+		{ "pyheap find", { "T", "a,b.c" }, .argument = "T", .attrs = "a,b.c" },
+		{ "pyheap find", { "--attrs=x", "T" }, .argument = "T", .attrs = "x" },
+		{ "corescan instances", { "T", "--attrs", "x" }, .argument = "T", .attrs = "x" },
+		{ "pyheap referrers", { "16" }, .argument = "16" },
+		{ "corescan heap whatis", { "16" }, .argument = "16", .is_brief = true },
 		{ "corescan heap chunks", { NULL }, .argument = NULL },
 		{ "corescan heap chunks", { "16" }, .argument = "16" },
 		{ "corescan object", { "--no-values", "16" }, .argument = "16", .no_values = true },
@@ -135,6 +141,8 @@ TEST(words_are_the_argument_and_the_options_of_the_report)
 		assert_int_equal(o.min, rows[i].min);
 		assert_int_equal(o.format, rows[i].format);
 		assert_int_equal(o.no_values, rows[i].no_values);
+		assert_int_equal(o.is_brief, rows[i].is_brief);
+		assert_string_equal(o.attrs ? o.attrs : "", rows[i].attrs ? rows[i].attrs : "");
 		assert_string_equal(o.sort ? o.sort : "", rows[i].sort ? rows[i].sort : "");
 		assert_string_equal(o.type ? o.type : "", rows[i].type ? rows[i].type : "");
 		assert_string_equal(argument ? argument : "",
@@ -156,10 +164,10 @@ TEST(wrong_words_are_told_with_what_there_is)
 		{ "pyheap object", { "--json" }, "pyheap object needs an argument: ADDR" },
 		{ "pyheap types", { "--frobnicate" },
 		  "there is no option '--frobnicate': there are --top N, --sort COLUMN, --min SIZE, "
-		  "--type GLOB, --format FORMAT, --json, --no-values" },
+		  "--type GLOB, --attrs A,B.C, --format FORMAT, --json, --no-values" },
 		{ "pyheap types", { "--to=3" },
 		  "there is no option '--to=3': there are --top N, --sort COLUMN, --min SIZE, "
-		  "--type GLOB, --format FORMAT, --json, --no-values" },
+		  "--type GLOB, --attrs A,B.C, --format FORMAT, --json, --no-values" },
 		{ "pyheap types", { "--top" }, "--top needs a value: N" },
 		{ "pyheap types", { "--json=1" }, "--json takes no value" },
 		{ "pyheap types", { "--format", "xml" },
@@ -173,8 +181,16 @@ TEST(wrong_words_are_told_with_what_there_is)
 		  "--min picks rows by their bytes, and corescan doctor has none" },
 		{ "corescan heap chunks", { "--sort", "size" },
 		  "corescan chunks is in the order of addresses" },
-		{ "pyheap", { NULL }, "pyheap what? top, types, summary, threads, object, why, dominators, "
-		  "leaks" },
+		{ "pyheap", { NULL }, "pyheap what? top, types, summary, threads, object, why, find, "
+		  "referrers, referents, dominators, leaks" },
+		{ "pyheap find", { NULL }, "pyheap find needs an argument: TYPE [ATTRS]" },
+		{ "pyheap find", { "T", "a,,b" }, "'' is not the name of an attribute" },
+		{ "pyheap find", { "T", "a", "b" },
+		  "'b' is one word too many: pyheap find takes one TYPE [ATTRS]" },
+		{ "pyheap object", { "16", "--attrs", "a" },
+		  "--attrs names attributes of corescan instances TYPE" },
+		{ "pyheap referrers", { "16", "--sort", "bytes" },
+		  "corescan referrers is in an order of its own" },
 		{ "corescan heap", { "x" },
 		  "corescan heap what? arenas, chunks, bins, whatis, types, sizes, leaks" },
 	};

@@ -129,6 +129,52 @@ TEST(csv_is_a_header_and_exact_rows)
 	cs_model_deinit(&m);
 }
 
+static char *write_one(const struct cs_model *m, const struct cs_ask *ask,
+		       const struct cs_report_options *o)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	assert_int_equal(cs_report_write(out, m, ask, 1, o, NULL), CS_OK);
+	fclose(out);
+	return text;
+}
+
+/* A column for each attribute; an int is a number, what is missing null. */
+TEST(attributes_are_columns_of_instances)
+{
+	static const char *const names[] = { "b.c", "bytes" };
+	struct cs_instance_row rows[] = { { 0x7f10, 64, 4096 }, { 0x7f20, 64, 0 } };
+	struct cs_attr_value values[] = { { "-5", true }, { "'x\"'", false }, { "1.5", false }, { NULL, false } };
+	struct cs_answer answer = { .attr_names = names, .attr_count = 2, .rows_behind = 3,
+				    .bytes_behind = 300 };
+	struct cs_ask ask = { .view = cs_view_find("instances"), .answer = &answer, .text = "T" };
+	struct cs_report_options o = { .format = CS_FORMAT_JSON, .attrs = "b.c,bytes" };
+	struct cs_model m;
+	char *text;
+
+	answer.instances.items = rows;
+	answer.instances.count = 2;
+	answer.values.items = values;
+	answer.values.count = 4;
+	fake_model_worker(&m);
+	text = write_one(&m, &ask, &o);
+	assert_true(fake_is_json(text));
+	assert_non_null(strstr(text, "{\"address\":\"0x7f10\",\"bytes\":64,\"retained\":4096,"
+				     "\"b.c\":-5,\".bytes\":\"'x\\\"'\"}"));
+	assert_non_null(strstr(text, "\"retained\":null,\"b.c\":\"1.5\",\".bytes\":null}"));
+	assert_non_null(strstr(text, "\"more\":{\"rows\":3,\"bytes\":300},"));
+	assert_non_null(strstr(text, "\"total\":{\"bytes\":428}"));
+	free(text);
+	o.format = CS_FORMAT_CSV;
+	text = write_one(&m, &ask, &o);
+	assert_string_equal(text, "address,bytes,retained,b.c,.bytes\n0x7f10,64,4096,-5,\"'x\"\"'\"\n"
+				  "0x7f20,64,,1.5,\n");
+	free(text);
+	cs_model_deinit(&m);
+}
+
 TEST(no_values_leaves_the_value_out)
 {
 	const struct cs_answer_row rows[] = { { "type", "str", 0, false },
@@ -163,6 +209,9 @@ TEST(questions_that_make_no_sense_are_refused)
 		{ { .type = "x" }, "by-size", "ask --by-type" },
 		{ { .min = 1 }, "doctor", "--doctor has none" },
 		{ { .format = CS_FORMAT_CSV }, NULL, "name one view" },
+		{ { .attrs = "a" }, "by-type", "--attrs names attributes of --instances TYPE" },
+		{ { .sort = "a", .attrs = "a" }, "instances", "address, bytes, retained" },
+		{ { .sort = "bytes" }, "referrers", "--referrers is in an order of its own" },
 		{ { 0 }, "by-site", "not available in this version" },
 	};
 	struct cs_error err;
@@ -183,6 +232,7 @@ int main(void)
 		cmocka_unit_test(an_empty_model_is_a_document_too),
 		cmocka_unit_test(types_sum_to_the_memory_in_use),
 		cmocka_unit_test(csv_is_a_header_and_exact_rows),
+		cmocka_unit_test(attributes_are_columns_of_instances),
 		cmocka_unit_test(no_values_leaves_the_value_out),
 		cmocka_unit_test(questions_that_make_no_sense_are_refused),
 	};

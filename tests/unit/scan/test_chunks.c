@@ -61,7 +61,7 @@ TEST(blocks_come_in_the_order_of_their_addresses)
 	heaps_and_mapped(&scan);
 	a = page(&scan, 0, 0, 0);
 	assert_int_equal(a.chunks.count, all);
-	assert_int_equal(a.chunks_before + a.chunks_behind, 0);
+	assert_int_equal(a.rows_before + a.rows_behind, 0);
 	for (size_t i = 1; i < all; i++)
 		assert_true(a.chunks.items[i - 1].addr < a.chunks.items[i].addr);
 	assert_int_equal(a.chunks.items[0].addr, 0x10040);
@@ -90,9 +90,9 @@ TEST(each_page_knows_what_is_before_and_behind_it)
 			size_t rest = whole.chunks.count - from;
 			size_t before = skip < rest ? (size_t)skip : rest;
 
-			assert_int_equal(a.chunks_before, before);
+			assert_int_equal(a.rows_before, before);
 			assert_int_equal(a.chunks.count, rest - before < 2 ? rest - before : 2);
-			assert_int_equal(a.chunks_before + a.chunks.count + a.chunks_behind, rest);
+			assert_int_equal(a.rows_before + a.chunks.count + a.rows_behind, rest);
 			for (size_t i = 0; i < a.chunks.count; i++)
 				assert_int_equal(a.chunks.items[i].addr,
 						 whole.chunks.items[from + before + i].addr);
