@@ -313,6 +313,14 @@ def garbage():
     return id(thing)
 
 
+def make_keeper(kept):
+    return lambda: kept
+
+
+KEEPER, SLICES = make_keeper(1), [slice(i, "x", None) for i in range(3)]
+COMPLEX = [complex(i, i / 3) for i in range(1, 4)]
+
+
 def main(out):
     threading.Thread(target=waiter, daemon=True).start()
     STARTED.wait()
@@ -322,6 +330,15 @@ def main(out):
         for cls, (things, names) in KEEP.items()}
     for name in ("Slots", "MoreSlots"):     # those held elsewhere
         truth["instances"].pop("__main__." + name)
+    # these have members in C: an empty one of an object is None, others are numbers
+    truth["some"] = {"function": ("__closure__,__name__", {id(f): {
+        "__closure__": shown(f.__closure__), "__name__": shown(f.__name__)} for f in (main, garbage, KEEPER)}),
+        "code": ("co_argcount,co_firstlineno,co_name", {id(f.__code__): {
+            n: shown(getattr(f.__code__, n)) for n in ("co_argcount", "co_firstlineno", "co_name")}
+            for f in (main, garbage, KEEPER)}),
+        "slice": ("start,stop,step", {id(x): {"start": x.start, "stop": shown(x.stop), "step": "None"}
+                                      for x in SLICES}),
+        "complex": ("real,imag", {id(x): {"real": repr(x.real), "imag": repr(x.imag)} for x in COMPLEX})}
     truth["referents"] = {id(x): [id(y) for y in gc.get_referents(x)] for x in WATCHED}
     truth["referrers"] = {}
     for i in range(len(WATCHED)):

@@ -56,6 +56,19 @@ def check_instances(t, target, truth):
 def shows_every_attribute_as_python_does(t, interpreter):
     core, truth = run_worker(t, interpreter)
     check_instances(t, core, truth)
+    for name, (attrs, want) in truth["some"].items():
+        rows = {address(r): r for r in view(t, core, "--instances", name, "--attrs", attrs, "--top", "0")["rows"]}
+        for addr, values in want.items():
+            for attr, value in values.items():
+                t.equal(rows.get(addr, {}).get(attr), value, "%s at 0x%x: %s" % (name, addr, attr))
+    # one after the other, and not of one class
+    attrs = ["number", "name", "a", "b", "label"]
+    rows = {address(r): r for r in view(t, core, "--instances", "__main__.*", "--attrs", ",".join(attrs),
+                                        "--sort", "address", "--top", "0")["rows"]}
+    for name, (_, want) in truth["instances"].items():
+        for addr, (_, values) in want.items():
+            for attr in set(attrs) & set(values) if addr in rows else ():
+                t.equal(rows[addr][attr], values[attr], "%s at 0x%x among others: %s" % (name, addr, attr))
     t.true(len(truth["instances"]) >= 20, "only %d classes" % len(truth["instances"]))
 
 
@@ -153,6 +166,11 @@ def an_object_knows_its_neighbours(t, interpreter):
             ["perhaps at +16: __main__.Raw 0x%x (maybe)" % held], "a malloc block")
     out = t.corescan([core, "--object", hex(min(truth["instances"]["__main__.Many"][1]))])[1]
     t.true(out.count("\n  referent ") <= 20, "at most 20 in text")
+    dicts = view(t, core, "--instances", "dict", "--sort", "bytes", "--top", "1")["rows"]
+    many = len(view(t, core, "--referents", dicts[0]["address"], "--top", "0")["rows"])
+    rows = view(t, core, "--object", dicts[0]["address"], "--top", "7")
+    t.equal((fields(rows, "referents"), len(fields(rows, "referent")), fields(rows, "more_referents")),
+            ([many], 7, [many - 7]), "--top 7 of %d" % many)
 
 
 @check_each(FOUND[-1:], name=lambda i: i.name)
