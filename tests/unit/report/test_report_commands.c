@@ -174,7 +174,7 @@ TEST(wrong_words_are_told_with_what_there_is)
 		  "there is no format 'xml': use text, json or csv" },
 		{ "pyheap types", { "--sort", "no" },
 		  "there is no column 'no' to sort by: corescan by-type has type, kind, count, shallow, "
-		  "bytes, percent" },
+		  "bytes, percent, retained" },
 		{ "corescan heap arenas", { "--type", "x" },
 		  "--type picks rows by their type, and corescan arenas has none: ask corescan by-type" },
 		{ "corescan doctor", { "--min", "1" },
