@@ -114,7 +114,7 @@ static uint64_t bytes_of(struct finder *f, uint32_t node, uint64_t len)
 
 		if (cs_pulse_stops(&hg->scan->pulse))
 			break;
-		if (hg->types[to] != CS_NODE_OWNED || f->counted[to / 64] & bit)
+		if (!cs_heap_graph_is_owned(hg, to) || f->counted[to / 64] & bit)
 			continue;
 		cs_node_block(&hg->nodes, to, &block);
 		if (block.state != CS_BLOCK_OWNED)

@@ -136,14 +136,9 @@ static void look_at_child(struct hunt *h, uint32_t parent, uint64_t least,
 	uint32_t type = cs_heap_graph_type(h->hg, step->node);
 	uint64_t len = cs_heap_graph_len(h->hg, step->node);
 
-	if (type == CS_NO_TYPE) {
-		struct cs_block block;
-
-		cs_node_block(&h->hg->nodes, step->node, &block);
-		if (block.state == CS_BLOCK_OWNED) {
-			h->own += len;
-			return;
-		}
+	if (cs_heap_graph_is_owned(h->hg, step->node)) {
+		h->own += len;
+		return;
 	}
 	add_to_crowd(h, type, step, len);
 	if (step->retained < least)
