@@ -10,7 +10,7 @@
 #include "image/image.h"
 #include "model/model.h"
 
-enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14 };
+enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14, PY_TYPE_HITS = 256 };
 
 /* tp_flags, same bits in every version that has them (CPython Include/object.h) */
 #define PY_FLAG_STATIC_BUILTIN (1ull << 1) /* 3.12+ */
@@ -71,8 +71,10 @@ struct py {
 	CS_VEC(struct py_type) types;
 	struct cs_map type_by_addr;
 	struct cs_map row_by_name; /* hash of the name -> row in model->types */
-	cs_addr last_type; /* the type met last: neighbours are mostly alike */
-	uint32_t last_type_nr;
+	struct {
+		cs_addr addr;
+		uint32_t nr;
+	} type_hits[PY_TYPE_HITS]; /* types met last, by address */
 	cs_addr negatives[PY_NEGATIVES]; /* addresses that are no types, by hash */
 	uint64_t table_steps; /* how many hash table entries may still be visited */
 	uint64_t steps_left;  /* see py_step() */

@@ -94,6 +94,16 @@ static bool fits(struct py *py, const struct py_obj *o, uint64_t len)
 	return size_fits(o, need_of(py, o), len);
 }
 
+/* The short way to its need, and its __sizeof__, of an object that owns nothing else. */
+static inline bool leaf_need(struct py *py, const struct py_obj *o, uint64_t *need, uint64_t *size)
+{
+	const struct py_type *t = o->type;
+
+	*need = *size = t->need;
+	return t->is_leaf || (!(t->flags & PY_FLAG_MANAGED_DICT) && t->family->leaf &&
+			      t->family->leaf(py, o, need, size));
+}
+
 /* Is there, at this distance into the block, a word that is a type of objects
  * that lie at this distance? Fills *out; says nothing of the size yet. */
 static inline bool type_at(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
@@ -106,11 +116,9 @@ static inline bool type_at(struct py *py, cs_addr block, const unsigned char *p,
 	if (len < at + 16)
 		return false;
 	type = cs_le64(p + at + py->layout.off[PY_OB_TYPE]);
-	nr = type == py->last_type ? py->last_type_nr : py_type_at(py, type);
+	nr = py_type_at(py, type);
 	if (nr == PY_NO_TYPE || py->types.items[nr].pre != pre)
 		return false;
-	py->last_type = type;
-	py->last_type_nr = nr;
 	*out = (struct py_obj){ block + at, p + at, len - at, &py->types.items[nr] };
 	return out->room >= out->type->least;
 }
@@ -130,11 +138,15 @@ static uint64_t skew_of(const struct py *py, const unsigned char *p, uint64_t le
 bool py_object_in(struct py *py, cs_addr block, const unsigned char *p, uint64_t len,
 		  struct py_obj *out)
 {
-	uint64_t skew = skew_of(py, p, len);
+	uint64_t skew = skew_of(py, p, len), need, size;
 
-	for (uint64_t pre = 0; pre <= 32; pre += 16)
-		if (type_at(py, block, p, len, skew, pre, out) && fits(py, out, len))
+	for (uint64_t pre = 0; pre <= 32; pre += 16) {
+		if (!type_at(py, block, p, len, skew, pre, out))
+			continue;
+		if ((leaf_need(py, out, &need, &size) && size_fits(out, need, len)) ||
+		    fits(py, out, len))
 			return true;
+	}
 	return false;
 }
 
@@ -170,15 +182,12 @@ static bool is_cached(const struct py *py, const struct py_obj *o)
 /* An object that owns nothing else is counted with one look at it. */
 static bool count_leaf(struct py *py, const struct py_obj *o, uint64_t len)
 {
-	const struct py_type *t = o->type;
-	uint64_t need = t->need, size = t->need;
+	uint64_t need, size;
 
-	if (!t->is_leaf && (t->flags & PY_FLAG_MANAGED_DICT || !t->family->leaf ||
-			    !t->family->leaf(py, o, &need, &size)))
+	if (!leaf_need(py, o, &need, &size) || !size_fits(o, need, len) ||
+	    !refcnt_lives(py, cs_le64(o->p)))
 		return false;
-	if (!size_fits(o, need, len) || !refcnt_lives(py, cs_le64(o->p)))
-		return false;
-	count(py, o, len, size + t->pre);
+	count(py, o, len, size + o->type->pre);
 	return true;
 }
 
@@ -220,6 +229,8 @@ bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_o
 {
 	const unsigned char *p = view_block(py, block->addr, block->len);
 
+	if (p)
+		__builtin_prefetch(p + PREFETCH); /* who asks for one asks for its neighbours */
 	return block->state == CS_BLOCK_OBJECT && p && py_object_in(py, block->addr, p, block->len, out);
 }
 
@@ -334,7 +345,6 @@ cs_status py_census(struct py *py, struct cs_error *err)
 {
 	struct cs_blocks *blocks = &py->model->blocks;
 
-	py->last_type_nr = PY_NO_TYPE;
 	py->to_see = py->pools.count * py->pool_size;
 	for (size_t i = 0; i < blocks->spans.count; i++)
 		if (blocks->spans.items[i].allocator == CS_ALLOC_GLIBC)

@@ -202,11 +202,11 @@ uint32_t py_type_slow(struct py *py, cs_addr addr)
 	const unsigned char *p;
 	uint32_t nr = PY_NO_TYPE;
 
-	if (py->negatives[slot] == addr)
-		return PY_NO_TYPE;
 	/* Type objects are bigger than pymalloc's biggest block. */
 	span = cs_blocks_span(&py->model->blocks, addr);
 	if (span && span->allocator == CS_ALLOC_PYMALLOC)
+		return PY_NO_TYPE;
+	if (py->negatives[slot] == addr)
 		return PY_NO_TYPE;
 	p = cs_mem_view(py->mem, addr, py_off(&py->layout, PY_TP_SIZE));
 	if (p && looks_like_type(py, addr, p))

@@ -11,13 +11,18 @@ uint32_t py_type_slow(struct py *py, cs_addr addr);
 
 static inline uint32_t py_type_at(struct py *py, cs_addr addr)
 {
+	size_t hit = (addr >> 4 ^ addr >> 12) % PY_TYPE_HITS;
 	uint32_t nr;
 
 	if (addr % 8 || !addr)
 		return PY_NO_TYPE;
-	if (cs_map_get(&py->type_by_addr, addr, &nr))
-		return nr;
-	return py_type_slow(py, addr);
+	if (py->type_hits[hit].addr == addr)
+		return py->type_hits[hit].nr;
+	if (!cs_map_get(&py->type_by_addr, addr, &nr))
+		return py_type_slow(py, addr);
+	py->type_hits[hit].addr = addr;
+	py->type_hits[hit].nr = nr;
+	return nr;
 }
 
 /* Does an object seem to begin at addr: is its type's type a metatype? Adds no

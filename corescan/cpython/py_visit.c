@@ -55,10 +55,24 @@ const unsigned char *py_words(struct py_visitor *v, cs_addr addr, uint64_t words
 	return cs_mem_view(v->py->mem, addr, len);
 }
 
+void py_add_refs(struct py_visitor *v, const unsigned char *p, uint64_t count, uint64_t stride,
+		 uint8_t hold)
+{
+	for (uint64_t i = 0; i < count; i++, p += stride) {
+		if (py_told_to_stop(v, i))
+			return;
+		py_add_ref(v, cs_le64(p), hold);
+	}
+}
+
 void py_emit_array(struct py_visitor *v, cs_addr addr, uint64_t count, uint8_t hold)
 {
 	const unsigned char *p = py_words(v, addr, count);
 
+	if (p && v->refs)
+		py_add_refs(v, p, count, 8, hold);
+	if (v->refs)
+		return;
 	for (uint64_t i = 0; p && i < count; i++) {
 		if (py_told_to_stop(v, i))
 			return;
@@ -135,6 +149,10 @@ static void visit_members(struct py_visitor *v, const struct py_obj *o)
 
 		if (m->hold == PY_PLACE)
 			continue;
+		if (v->refs) {
+			py_add_refs(v, o->p + m->off, m->count, 8, hold);
+			continue;
+		}
 		for (unsigned k = 0; k < m->count; k++)
 			py_emit(v, &(struct py_edge){ .to = cs_le64(o->p + m->off + k * 8),
 						      .kind = PY_EDGE_MEMBER, .hold = hold,
@@ -157,9 +175,13 @@ static void visit_values(struct py_visitor *v, const unsigned char *p, uint64_t 
 {
 	const struct py_keys *k = &v->plan->keys;
 	uint64_t named = k->nentries < count ? k->nentries : count;
-	const unsigned char *names = named ? cs_mem_view(v->py->mem, k->entries, named * k->entry_len) :
-					     NULL;
+	const unsigned char *names;
 
+	if (v->refs) {
+		py_add_refs(v, p, count, 8, v->plan->class_strong);
+		return;
+	}
+	names = named ? cs_mem_view(v->py->mem, k->entries, named * k->entry_len) : NULL;
 	for (uint64_t i = 0; i < count; i++) {
 		cs_addr to = cs_le64(p + i * 8);
 
@@ -265,31 +287,48 @@ static void visit_unknown(struct py_visitor *v, const struct py_obj *o)
 		py_emit_guesses(v, o->addr + plan->guess_from, to - plan->guess_from);
 }
 
-void py_visit(struct py *py, const struct py_obj *o, py_edge_fn *fn, void *ctx)
+/* A str of one block and without a type to keep: most of what is asked about. */
+static bool is_plain_str(struct py *py, const struct py_plan *plan, const struct py_obj *o)
 {
-	struct py_plans *plans = py_plans_of(py);
-	const struct py_plan *plan = plans ? py_plan_of(py, plans, o->type) : NULL;
 	uint64_t need, size;
 
-	if (!plan || plan->is_atom)
-		return;
-	if (plan->leaf && !plan->visits[0] && o->type->flags & PY_FLAG_STR &&
-	    plan->type_hold == PY_KEEPS_TYPE && plan->leaf(py, o, &need, &size))
-		return;
+	return plan->leaf && !plan->visits[0] && o->type->flags & PY_FLAG_STR &&
+	       plan->type_hold == PY_KEEPS_TYPE && plan->leaf(py, o, &need, &size);
+}
 
-	struct py_visitor v = { py, plans, plan, fn, ctx, plan->strong };
+static void visit(struct py_visitor *v, const struct py_obj *o)
+{
+	const struct py_plan *plan = v->plans ? py_plan_of(v->py, v->plans, o->type) : NULL;
 
+	if (!plan || plan->is_atom || is_plain_str(v->py, plan, o))
+		return;
+	v->plan = plan;
+	v->strong = plan->strong;
 	/* a static type may be shorter than its metatype's heap types */
 	if (o->room >= (uint64_t)o->type->basicsize) {
-		visit_members(&v, o);
-		visit_class_part(&v, o);
+		visit_members(v, o);
+		visit_class_part(v, o);
 	}
 	for (int i = 0; i < PY_VISITS_MAX && plan->visits[i]; i++)
-		plan->visits[i](&v, o);
+		plan->visits[i](v, o);
 	if (plan->claim)
-		py_emit_claims(&v, o, plan->claim);
+		py_emit_claims(v, o, plan->claim);
 	if (plan->guess_from < plan->guess_to || plan->guess_items)
-		visit_unknown(&v, o);
+		visit_unknown(v, o);
+}
+
+void py_visit(struct py *py, const struct py_obj *o, py_edge_fn *fn, void *ctx)
+{
+	struct py_visitor v = { .py = py, .plans = py_plans_of(py), .fn = fn, .ctx = ctx };
+
+	visit(&v, o);
+}
+
+void py_visit_refs(struct py *py, const struct py_obj *o, struct py_refs *refs)
+{
+	struct py_visitor v = { .py = py, .plans = py_plans_of(py), .refs = refs };
+
+	visit(&v, o);
 }
 
 bool py_object_at(struct py *py, cs_addr addr, struct py_obj *out)

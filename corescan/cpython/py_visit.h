@@ -54,6 +54,25 @@ bool py_visit_was_cut(const struct py *py);
 /* Hand every reference of o to fn, in no promised order. O(references). */
 void py_visit(struct py *py, const struct py_obj *o, py_edge_fn *fn, void *ctx);
 
+/* References that are followed and not named, many at a time: a graph is made of them. */
+struct py_ref {
+	cs_addr to;
+	uint32_t from; /* the caller's word for the object, see below */
+	uint8_t hold;
+};
+
+enum { PY_REFS = 512 };
+
+struct py_refs {
+	struct py_ref items[PY_REFS];
+	uint32_t count;
+	uint32_t from; /* what those to come get */
+	void (*full)(struct py_refs *refs); /* takes them and sets count to 0 */
+};
+
+/* The same references as py_visit(), added to refs, but for the weak ones. */
+void py_visit_refs(struct py *py, const struct py_obj *o, struct py_refs *refs);
+
 /* The same of a frame: an interpreter frame (3.11+) or a frame object's address
  * (up to 3.10). The value stack of a running frame is PY_GUESS. */
 void py_visit_frame(struct py *py, cs_addr frame, py_edge_fn *fn, void *ctx);

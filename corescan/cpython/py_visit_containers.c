@@ -33,6 +33,10 @@ void py_visit_tuple(struct py_visitor *v, const struct py_obj *o)
 
 	if (v->plan->sequence_fields > count)
 		count = v->plan->sequence_fields;
+	if (v->refs) {
+		py_add_refs(v, o->p + at, count < room ? count : room, 8, v->strong);
+		return;
+	}
 	for (uint64_t i = 0; i < count && i < room; i++) {
 		if (py_told_to_stop(v, i))
 			return;
@@ -132,6 +136,10 @@ static void visit_entries(struct py_visitor *v, const struct py_keys *k, bool wi
 	if (!p)
 		return;
 	p += k->entry_len - 16;
+	if (v->refs && !with_values) {
+		py_add_refs(v, p, k->nentries, k->entry_len, key_hold);
+		return;
+	}
 	for (uint64_t i = 0; i < k->nentries; i++, p += k->entry_len) {
 		cs_addr key = cs_le64(p), value = with_values ? cs_le64(p + 8) : 0;
 
@@ -139,6 +147,11 @@ static void visit_entries(struct py_visitor *v, const struct py_keys *k, bool wi
 			return;
 		if (!value && with_values)
 			continue; /* deleted */
+		if (v->refs) {
+			py_add_ref(v, value, hold);
+			py_add_ref(v, key, key_hold);
+			continue;
+		}
 		py_emit(v, &(struct py_edge){ .to = value, .kind = PY_EDGE_VALUE, .hold = hold,
 					      .name = key, .index = (int64_t)i });
 		py_emit(v, &(struct py_edge){ .to = key, .kind = PY_EDGE_KEY, .hold = key_hold,
@@ -167,6 +180,10 @@ static void visit_split(struct py_visitor *v, const struct py_keys *k, cs_addr v
 		p = py_words(v, values, k->nentries);
 	}
 	names = cs_mem_view(v->py->mem, k->entries, k->nentries * k->entry_len);
+	if (v->refs) {
+		py_add_refs(v, p, p && names ? k->nentries : 0, 8, v->strong);
+		return;
+	}
 	for (uint64_t i = 0; p && names && i < k->nentries; i++) {
 		if (py_told_to_stop(v, i))
 			return;

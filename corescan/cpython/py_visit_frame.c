@@ -249,7 +249,8 @@ void py_visit_frame_object(struct py_visitor *v, const struct py_obj *o)
 
 void py_visit_frame(struct py *py, cs_addr frame, py_edge_fn *fn, void *ctx)
 {
-	struct py_visitor v = { py, py_plans_of(py), NULL, fn, ctx, PY_HIDDEN };
+	struct py_visitor v = { .py = py, .plans = py_plans_of(py), .fn = fn, .ctx = ctx,
+				.strong = PY_HIDDEN };
 	struct py_obj o;
 
 	if (!v.plans)

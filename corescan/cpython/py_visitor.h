@@ -58,15 +58,33 @@ struct py_visitor {
 	const struct py_plan *plan;
 	py_edge_fn *fn;
 	void *ctx;
+	struct py_refs *refs; /* not NULL: references go there, without names, and fn is not called */
 	uint8_t strong; /* hold of what tp_traverse visits */
 };
+
+static inline void py_add_ref(struct py_visitor *v, cs_addr to, uint8_t hold)
+{
+	struct py_refs *r = v->refs;
+
+	if (to < PY_SMALLEST_ADDRESS || hold == PY_WEAK)
+		return;
+	if (r->count == PY_REFS)
+		r->full(r);
+	r->items[r->count++] = (struct py_ref){ to, r->from, hold };
+}
 
 /* Hand out one edge; NULL and what can be no address are left out. */
 static inline void py_emit(struct py_visitor *v, const struct py_edge *e)
 {
-	if (e->to >= PY_SMALLEST_ADDRESS)
+	if (v->refs)
+		py_add_ref(v, e->to, e->hold);
+	else if (e->to >= PY_SMALLEST_ADDRESS)
 		v->fn(v->ctx, e);
 }
+
+/* Words at p, `stride` bytes from each to the next, when nobody wants names. */
+void py_add_refs(struct py_visitor *v, const unsigned char *p, uint64_t count, uint64_t stride,
+		 uint8_t hold);
 
 static inline void py_emit_member(struct py_visitor *v, cs_addr to, uint8_t hold, const char *label)
 {

@@ -115,10 +115,10 @@ static cs_status encode(struct cs_graph *g, uint64_t *met, struct cs_pulse *puls
 	uint32_t *edges = g->edges;
 
 	for (uint64_t e = 0; e < g->edge_count; e++) {
-		uint32_t node = edges[e];
+		uint32_t node = edges[e] & ~CS_GRAPH_MARK;
 
 		/* the array has room for AHEAD more, zero or a node */
-		__builtin_prefetch(&g->words[edges[e + AHEAD] / 64]);
+		__builtin_prefetch(&g->words[(edges[e + AHEAD] & ~CS_GRAPH_MARK) / 64]);
 		if (!(e & LOOK_MASK) && cs_pulse_look(pulse))
 			return cs_pulse_fail(err);
 		if (cs_graph_is_inner(g, node)) {

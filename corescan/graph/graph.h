@@ -28,6 +28,7 @@
 
 #define CS_GRAPH_NONE UINT32_MAX	     /* no node; of dominators: what stands above all roots */
 #define CS_GRAPH_LEAF 0x80000000u	     /* an edge's code: the rest is a node without edges */
+#define CS_GRAPH_MARK 0x80000000u	     /* filling: the filler's own, on an edge; sealing takes it off */
 #define CS_GRAPH_NODES_MAX 0x7fffffffu	     /* the top bit is taken */
 #define CS_GRAPH_EDGES_MAX (UINT32_MAX - 64) /* offsets are 32 bits */
 
@@ -44,7 +45,7 @@ struct cs_graph { /* read it; the functions write */
 	uint32_t node_count, inner_count, shared_count;
 	struct cs_graph_word *words;
 	uint32_t *first; /* of an inner node: its first edge; one more at the end */
-	uint32_t *edges; /* codes; nodes until sealed */
+	uint32_t *edges; /* codes; nodes until sealed, some with a mark */
 	uint64_t edge_count, edge_cap, first_cap;
 	CS_VEC(struct cs_graph_root) roots;
 	uint32_t at;	  /* filling: the node begun last */
@@ -71,7 +72,7 @@ static inline void cs_graph_begin_node(struct cs_graph *graph, uint32_t node)
  * dropped and graph->failed set, for a filler that wants to stop early. */
 static inline void cs_graph_edge(struct cs_graph *graph, uint32_t to)
 {
-	assert(to < graph->node_count);
+	assert((to & ~CS_GRAPH_MARK) < graph->node_count);
 	if ((!graph->is_open || graph->edge_count == graph->edge_cap) && !cs_graph_room(graph))
 		return;
 	graph->edges[graph->edge_count++] = to;

@@ -1,6 +1,5 @@
 #include "scan/heap_graph.h"
 
-
 #include "cpython/py_census.h"
 #include "cpython/py_visit.h"
 #include "mem/mem_live.h"
@@ -17,47 +16,64 @@ struct guess {
 };
 
 struct builder {
+	struct py_refs refs; /* first */
 	struct cs_heap_graph *hg;
 	struct cs_scan *scan;
 	uint32_t node;	/* whose edges are being told */
-	uint8_t *known; /* references to each node that its count includes; 255: many */
 	CS_VEC(struct guess) guesses; /* edges to objects */
+	CS_VEC(uint32_t) selves; /* nodes, once for each counted reference to itself */
+	/* Counted for those that are guessed at, and others in their groups. */
+	uint8_t *known;	 /* references to a node that its count includes; 255: many */
+	uint64_t *asked; /* bitmap of groups of nodes */
 	bool is_out_of_memory;
 };
 
-static void count_reference(struct builder *b, uint32_t to)
-{
-	if (b->known[to] < UINT8_MAX)
-		b->known[to]++;
-}
+enum {
+	GROUP_SHIFT = 10, /* few are guessed at: their groups' bitmap stays near */
+	LOOK_MASK = 65535, /* edges between two looks at the clock */
+};
 
-static void add_guess(struct builder *b, uint32_t to)
-{
-	struct guess g = { b->hg->graph->edge_count, b->node };
+/* On an edge: the count of what it leads to does not include it. */
+#define UNCOUNTED CS_GRAPH_MARK
 
-	cs_graph_edge(b->hg->graph, to);
+static void add_guess(struct builder *b, uint32_t from, uint32_t to)
+{
+	struct guess g = { b->hg->graph->edge_count, from };
+
+	cs_graph_edge(b->hg->graph, to | UNCOUNTED);
 	if (b->scan->py && g.edge < b->hg->graph->edge_count && !cs_vec_push(&b->guesses, g))
 		b->is_out_of_memory = true;
 }
 
-static void on_edge(void *ctx, const struct py_edge *edge)
+static void add_reference(struct builder *b, const struct py_ref *ref)
 {
-	struct builder *b = ctx;
-	uint32_t to;
+	uint32_t to = cs_node_at(&b->hg->nodes, ref->to);
+	bool is_counted = ref->hold == PY_STRONG || ref->hold == PY_HIDDEN;
 
-	if (edge->hold == PY_WEAK)
-		return;
-	to = cs_node_at(&b->hg->nodes, edge->to);
 	if (to == CS_NO_NODE)
 		return;
-	if (edge->hold == PY_STRONG || edge->hold == PY_HIDDEN)
-		count_reference(b, to);
-	if (to == b->node)
+	if (to == ref->from) {
+		if (is_counted && !cs_vec_push(&b->selves, to))
+			b->is_out_of_memory = true;
 		return;
-	if (edge->hold == PY_GUESS)
-		add_guess(b, to);
+	}
+	if (b->hg->graph->at != ref->from)
+		cs_graph_begin_node(b->hg->graph, ref->from);
+	if (ref->hold == PY_GUESS)
+		add_guess(b, ref->from, to);
 	else
-		cs_graph_edge(b->hg->graph, to);
+		cs_graph_edge(b->hg->graph, is_counted ? to : to | UNCOUNTED);
+}
+
+static void take_references(struct py_refs *refs)
+{
+	struct builder *b = (struct builder *)refs;
+
+	for (uint32_t i = 0; i < refs->count; i++)
+		cs_node_soon(&b->hg->nodes, refs->items[i].to);
+	for (uint32_t i = 0; i < refs->count; i++)
+		add_reference(b, &refs->items[i]);
+	refs->count = 0;
 }
 
 /* What looks like a pointer in memory nobody knows. */
@@ -75,7 +91,7 @@ static void guess_edges(struct builder *b, const struct cs_block *block)
 			uint32_t to = cs_roots_guess(b->scan, &b->hg->nodes, cs_le64(p + i));
 
 			if (to != CS_NO_NODE && to != b->node)
-				add_guess(b, to);
+				add_guess(b, b->node, to);
 		}
 	}
 }
@@ -91,9 +107,10 @@ static void node_edges(struct builder *b, const struct cs_block *block)
 									 CS_NODE_LONG;
 		if (o.type->is_atom)
 			return;
-		cs_graph_begin_node(b->hg->graph, b->node);
-		py_visit(b->scan->py, &o, on_edge, b);
+		b->refs.from = b->node;
+		py_visit_refs(b->scan->py, &o, &b->refs);
 	} else if (block->state == CS_BLOCK_USED || block->state == CS_BLOCK_TYPED) {
+		take_references(&b->refs);
 		cs_graph_begin_node(b->hg->graph, b->node);
 		guess_edges(b, block);
 	}
@@ -104,6 +121,7 @@ static cs_status all_edges(struct builder *b, struct cs_error *err)
 	struct cs_node_walk walk;
 	struct cs_block block;
 
+	b->refs.full = take_references;
 	if (b->scan->py)
 		py_visit_begin(b->scan->py);
 	cs_node_walk_init(&walk, &b->hg->nodes);
@@ -118,6 +136,7 @@ static cs_status all_edges(struct builder *b, struct cs_error *err)
 		if (b->hg->graph->failed)
 			break; /* cs_graph_seal() says why */
 	}
+	take_references(&b->refs);
 	if (b->scan->py && py_visit_was_cut(b->scan->py))
 		cs_model_anomaly(&b->scan->model, "python.limit", 0,
 				 "references that lead over the same memory again and again were left");
@@ -167,27 +186,68 @@ static bool is_explained(struct builder *b, uint32_t node)
 	       py_refcount(b->scan->py, &o) <= b->known[node];
 }
 
+static void ask(struct builder *b, uint32_t node)
+{
+	uint32_t group = node >> GROUP_SHIFT;
+
+	b->asked[group / 64] |= 1ull << group % 64;
+}
+
+static void count_reference(struct builder *b, uint32_t to)
+{
+	uint32_t group = to >> GROUP_SHIFT;
+
+	if (b->asked[group / 64] >> group % 64 & 1 && b->known[to] < UINT8_MAX)
+		b->known[to]++;
+}
+
+static bool root_is_guess(const struct builder *b, const struct cs_graph_root *root)
+{
+	return b->hg->roots.items.items[root->tag].is_guess;
+}
+
+/* How many references are known to what is guessed at. */
+static void count_references(struct builder *b)
+{
+	const struct cs_graph *g = b->hg->graph;
+	const struct cs_root *roots = b->hg->roots.items.items;
+
+	for (size_t i = 0; i < b->guesses.count; i++)
+		ask(b, g->edges[b->guesses.items[i].edge] & ~UNCOUNTED);
+	for (size_t i = 0; i < g->roots.count; i++)
+		if (root_is_guess(b, &g->roots.items[i]))
+			ask(b, g->roots.items[i].node);
+	for (size_t i = 0; i < g->roots.count; i++)
+		if (roots[g->roots.items[i].tag].kind == CS_ROOT_PY_FRAME &&
+		    !root_is_guess(b, &g->roots.items[i]))
+			count_reference(b, g->roots.items[i].node);
+	for (size_t i = 0; i < b->selves.count; i++)
+		count_reference(b, b->selves.items[i]);
+	for (uint64_t e = 0; e < g->edge_count; e++) {
+		if (!(g->edges[e] & UNCOUNTED))
+			count_reference(b, g->edges[e]);
+		if (!(e & LOOK_MASK) && cs_pulse_look(&b->scan->pulse))
+			return;
+	}
+}
+
 /* A guess taken back becomes an edge to itself, which says nothing. */
 static void take_back(struct builder *b)
 {
 	struct cs_graph *g = b->hg->graph;
-	const struct cs_root *roots = b->hg->roots.items.items;
 	size_t kept = 0;
 
-	for (size_t i = 0; i < g->roots.count; i++)
-		if (roots[g->roots.items[i].tag].kind == CS_ROOT_PY_FRAME &&
-		    !roots[g->roots.items[i].tag].is_guess)
-			count_reference(b, g->roots.items[i].node);
+	count_references(b);
 	for (size_t i = 0; i < b->guesses.count && !cs_pulse_stops(&b->scan->pulse); i++) {
 		const struct guess *guess = &b->guesses.items[i];
 
-		if (is_explained(b, g->edges[guess->edge]))
+		if (is_explained(b, g->edges[guess->edge] & ~UNCOUNTED))
 			g->edges[guess->edge] = guess->from;
 	}
 	for (size_t i = 0; i < g->roots.count; i++) {
 		struct cs_graph_root r = g->roots.items[i];
 
-		if (!roots[r.tag].is_guess || !is_explained(b, r.node))
+		if (!root_is_guess(b, &r) || !is_explained(b, r.node))
 			g->roots.items[kept++] = r;
 	}
 	g->roots.count = kept;
@@ -208,7 +268,8 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 	hg->words = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->words));
 	hg->types = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->types));
 	b.known = calloc((size_t)hg->nodes.count + 1, 1);
-	if (!hg->words || !hg->types || !b.known)
+	b.asked = calloc((hg->nodes.count >> GROUP_SHIFT) / 64 + 1, sizeof(*b.asked));
+	if (!hg->words || !hg->types || !b.known || !b.asked)
 		st = cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
 	else
 		st = cs_roots_find(hg->scan, &hg->nodes, hg->graph, &hg->roots, err);
@@ -219,7 +280,9 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 	if (!st)
 		take_back(&b);
 	free(b.known);
+	free(b.asked);
 	cs_vec_free(&b.guesses);
+	cs_vec_free(&b.selves);
 	if (!st)
 		st = cs_pulse_step(pulse, "who holds whom", 600, 1000, err);
 	if (!st)

@@ -33,6 +33,47 @@ static void take(void *ctx, const struct py_edge *edge)
 	put(e, edge->hold + edge->kind * 256u);
 }
 
+/* What is told without names must be what was told with them. */
+struct refs {
+	struct py_refs refs; /* first */
+	CS_VEC(struct py_ref) all;
+};
+
+static void keep_refs(struct py_refs *refs)
+{
+	struct refs *r = (struct refs *)refs;
+
+	for (uint32_t i = 0; i < refs->count; i++)
+		if (!cs_vec_push(&r->all, refs->items[i]))
+			abort();
+	refs->count = 0;
+}
+
+static void compare_refs(struct edges *e, const struct py_obj *o)
+{
+	struct refs r = { .refs = { .full = keep_refs } };
+	size_t n = 0;
+	bool same = true;
+
+	py_visit_refs(e->py, o, &r.refs);
+	keep_refs(&r.refs);
+	for (size_t i = 0; i < e->words.count; i += 2) {
+		uint8_t hold = (uint8_t)e->words.items[i + 1];
+
+		if (hold == PY_WEAK)
+			continue;
+		same = same && n < r.all.count && r.all.items[n].to == e->words.items[i] &&
+		       r.all.items[n].hold == hold;
+		n++;
+	}
+	if (!py_visit_was_cut(e->py) && (!same || n != r.all.count)) {
+		fprintf(stderr, "object at " CS_ADDR ": %zu references with names, %zu without\n",
+			o->addr, n, r.all.count);
+		exit(4);
+	}
+	cs_vec_free(&r.all);
+}
+
 static void write_out(struct edges *e, uint64_t addr, uint64_t second)
 {
 	uint64_t head[3] = { addr, second, e->words.count / 2 };
@@ -68,6 +109,8 @@ static void answer(struct edges *e, uint64_t addr, bool as_text)
 	snprintf(e->who, sizeof(e->who), "%" PRIu64, addr);
 	if (found)
 		py_visit(e->py, &o, as_text ? print_edge : take, e);
+	if (found && !as_text)
+		compare_refs(e, &o);
 	if (!as_text)
 		write_out(e, addr, found ? cs_le64(o.p) : 0);
 }

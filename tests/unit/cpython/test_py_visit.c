@@ -24,6 +24,29 @@ static void take(void *ctx, const struct py_edge *edge)
 	t->count++;
 }
 
+static void never_full(struct py_refs *refs)
+{
+	fail_msg("full with %u", refs->count);
+}
+
+/* What is told without names is what was told with them, in the same order. */
+static void assert_same_refs(struct fake_py *f, const struct py_obj *o, const struct told *t)
+{
+	struct py_refs refs = { .full = never_full, .from = 77 };
+	uint32_t n = 0;
+
+	py_visit_refs(f->py, o, &refs);
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->edges[i].hold == PY_WEAK)
+			continue;
+		assert_true(n < refs.count);
+		assert_int_equal(refs.items[n].to, t->edges[i].to);
+		assert_int_equal(refs.items[n].hold, t->edges[i].hold);
+		assert_int_equal(refs.items[n++].from, 77);
+	}
+	assert_int_equal(n, refs.count);
+}
+
 /* Edges of an object of that type at addr, `room` bytes long. */
 static struct told visit(struct fake_py *f, cs_addr addr, cs_addr type, uint64_t room)
 {
@@ -38,6 +61,8 @@ static struct told visit(struct fake_py *f, cs_addr addr, cs_addr type, uint64_t
 	struct py_obj o = { addr, fake_at(f, addr), room, &f->py->types.items[nr] };
 
 	py_visit(f->py, &o, take, &t);
+	if (t.count <= EDGES_MAX && !py_visit_was_cut(f->py))
+		assert_same_refs(f, &o, &t);
 	return t;
 }
 
