@@ -296,9 +296,10 @@ static void add_root(struct lister *l, uint32_t tag)
 {
 	const struct cs_root *root = &l->hg->roots.items.items[tag];
 	char text[CS_NAME_MAX];
+	uint64_t told;
 
 	cs_root_text(l->scan, root, text, sizeof(text));
-	if (root->kind != CS_ROOT_PY_FRAME) {
+	if (root->kind != CS_ROOT_PY_FRAME || cs_node_at(&l->hg->nodes, root->range.start) == l->node) {
 		if (takes_row(l))
 			add_plain_root(l, root, keep(l, text));
 		return;
@@ -307,10 +308,15 @@ static void add_root(struct lister *l, uint32_t tag)
 	if (!l->root)
 		return;
 	l->from = root->range.start;
-	l->only_guesses = root->is_guess;
-	l->no_guesses = !root->is_guess;
+	/* a word of its value stack is told where it is all there is */
+	l->no_guesses = true;
+	told = l->told;
 	py_visit_frame(l->scan->py, root->range.start, on_referrer, l);
-	l->only_guesses = l->no_guesses = false;
+	l->no_guesses = false;
+	l->only_guesses = true;
+	if (l->told == told)
+		py_visit_frame(l->scan->py, root->range.start, on_referrer, l);
+	l->only_guesses = false;
 	l->root = NULL;
 }
 
@@ -342,7 +348,13 @@ static void edges_from(struct lister *l, uint32_t node)
 {
 	struct cs_block block;
 	struct py_obj o;
+	uint32_t tag;
 
+	if (!strcmp(cs_node_type_name(l->hg, node), "frame") && cs_node_root(l->hg, node, &tag) &&
+	    l->hg->roots.items.items[tag].kind == CS_ROOT_PY_FRAME) {
+		add_root(l, tag); /* by its function, object or not */
+		return;
+	}
 	cs_node_block(&l->hg->nodes, node, &block);
 	l->from = block.addr;
 	if (l->scan->py && py_object_at_block(l->scan->py, &block, &o)) {

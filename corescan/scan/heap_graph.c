@@ -116,6 +116,33 @@ static void node_edges(struct builder *b, const struct cs_block *block)
 	}
 }
 
+static void on_frame_edge(void *ctx, const struct py_edge *edge)
+{
+	struct builder *b = ctx;
+	uint32_t to = edge->hold == PY_WEAK ? CS_NO_NODE : cs_node_at(&b->hg->nodes, edge->to);
+
+	if (to == CS_NO_NODE)
+		return;
+	if (edge->hold == PY_GUESS) /* its value stack, above the top perhaps */
+		add_guess(b, b->node, to);
+	else
+		cs_graph_edge(b->hg->graph, to);
+}
+
+static void frame_edges(struct builder *b)
+{
+	struct cs_heap_graph *hg = b->hg;
+
+	for (uint32_t i = 0; i < hg->roots.frames.count && !cs_pulse_stops(&b->scan->pulse); i++) {
+		b->node = hg->nodes.count + i;
+		hg->types[b->node] = CS_NODE_BLOCK;
+		hg->words[b->node] = 0;
+		cs_graph_begin_node(hg->graph, b->node);
+		py_visit_frame(b->scan->py, cs_heap_graph_frame(hg, b->node)->range.start,
+			       on_frame_edge, b);
+	}
+}
+
 static cs_status all_edges(struct builder *b, struct cs_error *err)
 {
 	struct cs_node_walk walk;
@@ -137,6 +164,7 @@ static cs_status all_edges(struct builder *b, struct cs_error *err)
 			break; /* cs_graph_seal() says why */
 	}
 	take_references(&b->refs);
+	frame_edges(b);
 	if (b->scan->py && py_visit_was_cut(b->scan->py))
 		cs_model_anomaly(&b->scan->model, "python.limit", 0,
 				 "references that lead over the same memory again and again were left");
@@ -210,17 +238,12 @@ static bool root_is_guess(const struct builder *b, const struct cs_graph_root *r
 static void count_references(struct builder *b)
 {
 	const struct cs_graph *g = b->hg->graph;
-	const struct cs_root *roots = b->hg->roots.items.items;
 
 	for (size_t i = 0; i < b->guesses.count; i++)
 		ask(b, g->edges[b->guesses.items[i].edge] & ~UNCOUNTED);
 	for (size_t i = 0; i < g->roots.count; i++)
 		if (root_is_guess(b, &g->roots.items[i]))
 			ask(b, g->roots.items[i].node);
-	for (size_t i = 0; i < g->roots.count; i++)
-		if (roots[g->roots.items[i].tag].kind == CS_ROOT_PY_FRAME &&
-		    !root_is_guess(b, &g->roots.items[i]))
-			count_reference(b, g->roots.items[i].node);
 	for (size_t i = 0; i < b->selves.count; i++)
 		count_reference(b, b->selves.items[i]);
 	for (uint64_t e = 0; e < g->edge_count; e++) {
@@ -262,11 +285,12 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 	if (!st)
 		st = cs_nodes_init(&hg->nodes, &hg->scan->model.blocks, err);
 	if (!st)
-		st = cs_graph_create(hg->nodes.count, &hg->graph, err);
+		st = cs_graph_create((uint64_t)hg->nodes.count + cs_roots_count_frames(hg->scan),
+				     &hg->graph, err);
 	if (st)
 		return st;
-	hg->words = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->words));
-	hg->types = malloc(((size_t)hg->nodes.count + 1) * sizeof(*hg->types));
+	hg->words = calloc((size_t)hg->graph->node_count + 1, sizeof(*hg->words));
+	hg->types = calloc((size_t)hg->graph->node_count + 1, sizeof(*hg->types));
 	b.known = calloc((size_t)hg->nodes.count + 1, 1);
 	b.asked = calloc((hg->nodes.count >> GROUP_SHIFT) / 64 + 1, sizeof(*b.asked));
 	if (!hg->words || !hg->types || !b.known || !b.asked)

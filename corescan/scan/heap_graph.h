@@ -2,7 +2,8 @@
  *
  * Nodes are blocks (model/nodes.h). A Python object's edges are those its type
  * has; a malloc block nobody knows is looked through word by word, interior
- * pointers included. Made when a view first needs it, kept with the scan.
+ * pointers included. Behind the blocks come frames that are no objects (scan/roots.h):
+ * they weigh nothing and have no type. Made when a view first needs it, kept with the scan.
  */
 #ifndef CS_HEAP_GRAPH_H
 #define CS_HEAP_GRAPH_H
@@ -25,6 +26,13 @@ enum {
 	CS_NODE_LONG = 0xffff,	/* ask the object */
 };
 #define CS_NO_TYPE UINT32_MAX
+
+/* The root that a frame's node is; NULL: the node is a block. */
+static inline const struct cs_root *cs_heap_graph_frame(const struct cs_heap_graph *hg, uint32_t node)
+{
+	return node < hg->nodes.count ? NULL :
+		       &hg->roots.items.items[hg->roots.frames.items[node - hg->nodes.count]];
+}
 
 /* Bytes of the node's block. */
 uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node);

@@ -18,6 +18,8 @@ bool cs_node_object(struct cs_heap_graph *hg, uint32_t node, struct py_obj *out)
 {
 	struct cs_block block;
 
+	if (cs_heap_graph_frame(hg, node))
+		return false;
 	cs_node_block(&hg->nodes, node, &block);
 	return hg->scan->py && py_object_at_block(hg->scan->py, &block, out);
 }
@@ -39,6 +41,8 @@ const char *cs_node_type_name(struct cs_heap_graph *hg, uint32_t node)
 
 	if (type != CS_NO_TYPE)
 		return hg->scan->model.types.items[type].name;
+	if (cs_heap_graph_frame(hg, node))
+		return "frame";
 	cs_node_block(&hg->nodes, node, &block);
 	return cs_block_words(&block);
 }
@@ -48,6 +52,8 @@ cs_addr cs_node_addr(struct cs_heap_graph *hg, uint32_t node)
 	struct cs_block block;
 	struct py_obj o;
 
+	if (cs_heap_graph_frame(hg, node))
+		return cs_heap_graph_frame(hg, node)->range.start;
 	if (cs_node_object(hg, node, &o))
 		return o.addr;
 	cs_node_block(&hg->nodes, node, &block);
@@ -95,7 +101,10 @@ bool cs_node_edge(struct cs_heap_graph *hg, uint32_t from, uint32_t to, struct p
 	struct cs_block block;
 	struct py_obj o;
 
-	if (cs_node_object(hg, from, &o)) {
+	if (cs_heap_graph_frame(hg, from)) {
+		py_visit_begin(hg->scan->py);
+		py_visit_frame(hg->scan->py, cs_heap_graph_frame(hg, from)->range.start, on_edge, &s);
+	} else if (cs_node_object(hg, from, &o)) {
 		py_visit_begin(hg->scan->py);
 		py_visit(hg->scan->py, &o, on_edge, &s);
 	} else {
@@ -111,14 +120,10 @@ bool cs_root_edge(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t
 {
 	struct search s = { .hg = hg, .to = to };
 
-	if (root->kind == CS_ROOT_PY_MODULE || root->kind == CS_ROOT_REGISTERS)
+	if (root->kind == CS_ROOT_PY_MODULE || root->kind == CS_ROOT_REGISTERS ||
+	    root->kind == CS_ROOT_PY_FRAME)
 		return false;
-	if (root->kind == CS_ROOT_PY_FRAME) {
-		py_visit_begin(hg->scan->py);
-		py_visit_frame(hg->scan->py, root->range.start, on_edge, &s);
-	} else {
-		s.has_found = find_word(&s, root->range);
-	}
+	s.has_found = find_word(&s, root->range);
 	*out = s.found;
 	return s.has_found;
 }
@@ -141,6 +146,10 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 	char key[128];
 	int room = CS_NAME_MAX - 1;
 
+	if ((edge->kind == PY_EDGE_LOCAL || edge->kind == PY_EDGE_CELL) && !*holder &&
+	    py_str_text(hg->scan->py, edge->name, out, CS_NAME_MAX, NULL)) {
+		return;
+	}
 	if (cs_edge_is_dict(edge)) {
 		snprintf(out, CS_NAME_MAX, "%.*s", room, holder);
 	} else if (any && (edge->kind == PY_EDGE_INDEX || edge->kind == PY_EDGE_VALUE ||
@@ -176,16 +185,12 @@ void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char ou
 {
 	const struct cs_root *root = &hg->roots.items.items[tag];
 	char text[CS_PLACE_MAX - 16];
-	struct py_edge edge;
 
-	*place = 0;
+	(void)node;
+	*place = *out = 0;
 	cs_root_text(hg->scan, root, text, sizeof(text));
-	if (root->kind == CS_ROOT_PY_FRAME && cs_root_edge(hg, root, node, &edge)) {
+	if (root->kind == CS_ROOT_PY_FRAME) {
 		snprintf(place, CS_PLACE_MAX, "local of %s", text);
-		if ((edge.kind == PY_EDGE_LOCAL || edge.kind == PY_EDGE_CELL) &&
-		    py_str_text(hg->scan->py, edge.name, out, CS_NAME_MAX, NULL))
-			return;
-		py_edge_text(hg->scan->py, &edge, out, CS_NAME_MAX);
 	} else if (root->kind == CS_ROOT_PY_MODULE && !strncmp(text, "module ", 7)) {
 		snprintf(out, CS_NAME_MAX, "%s", text + 7);
 	} else {
@@ -197,6 +202,10 @@ void cs_name_whole(const char *name, const char *place, char out[CS_NAME_MAX])
 {
 	int room = CS_NAME_MAX - CS_PLACE_MAX - 8;
 
+	if (!*name && !strncmp(place, "local of ", 9)) {
+		snprintf(out, CS_NAME_MAX, "%s", place + 9);
+		return;
+	}
 	snprintf(out, CS_NAME_MAX, "%.*s%s%s%s", room, name, *place ? " (" : "", place,
 		 *place ? ")" : "");
 }

@@ -23,6 +23,8 @@ static size_t row_of(struct sums *s, uint32_t node)
 
 	if (type != CS_NO_TYPE)
 		return type;
+	if (cs_heap_graph_frame(s->hg, node))
+		return SIZE_MAX;
 	cs_node_block(&s->hg->nodes, node, &block);
 	if (block.state != CS_BLOCK_USED && block.state != CS_BLOCK_TYPED)
 		return SIZE_MAX;

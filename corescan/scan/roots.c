@@ -95,24 +95,44 @@ static void on_module(void *ctx, const struct py_edge *edge)
 		py_visit(f->scan->py, &module, on_module_edge, f);
 }
 
-static void on_frame_edge(void *ctx, const struct py_edge *edge)
+static void count_frame(void *ctx, cs_addr thread, cs_addr frame)
 {
-	struct finder *f = ctx;
-
-	if (edge->hold != PY_WEAK)
-		hold(f, f->tag + (edge->hold == PY_GUESS), edge->to);
+	(void)thread;
+	(void)frame;
+	++*(uint32_t *)ctx;
 }
 
+uint32_t cs_roots_count_frames(struct cs_scan *scan)
+{
+	uint32_t count = 0;
+
+	if (!scan->py)
+		return 0;
+	py_visit_begin(scan->py);
+	py_walk_frames(scan->py, count_frame, &count);
+	return count;
+}
+
+/* Up to 3.10 a frame is an object and has a node. */
 static void on_frame(void *ctx, cs_addr thread, cs_addr frame)
 {
 	struct finder *f = ctx;
+	uint32_t tag = add_root(f, (struct cs_root){ .kind = CS_ROOT_PY_FRAME,
+						     .range = { frame, 1 },
+						     .name = thread });
+	uint32_t node = cs_node_at(f->nodes, frame);
+	struct py_obj o;
 
-	struct cs_root root = { .kind = CS_ROOT_PY_FRAME, .range = { frame, 1 }, .name = thread };
-
-	f->tag = add_root(f, root);
-	root.is_guess = true; /* its value stack, above the top perhaps */
-	add_root(f, root);
-	py_visit_frame(f->scan->py, frame, on_frame_edge, f);
+	if (node == CS_NO_NODE || !py_object_at(f->scan->py, frame, &o)) {
+		node = f->nodes->count + (uint32_t)f->roots->frames.count;
+		if (node >= f->graph->node_count)
+			return;
+		if (!cs_vec_push(&f->roots->frames, tag)) {
+			f->is_out_of_memory = true;
+			return;
+		}
+	}
+	cs_graph_root(f->graph, node, tag);
 }
 
 /* The interpreter's chunks hold frames, and behind the last one what is left of others. */
@@ -363,6 +383,7 @@ cs_status cs_roots_find(struct cs_scan *scan, struct cs_nodes *nodes, struct cs_
 void cs_roots_deinit(struct cs_roots *roots)
 {
 	cs_vec_free(&roots->items);
+	cs_vec_free(&roots->frames);
 }
 
 /* "handle() in views.py" */

@@ -13,7 +13,7 @@
 
 enum cs_root_kind {
 	CS_ROOT_PY_MODULE, /* its globals; name: a str */
-	CS_ROOT_PY_FRAME,  /* a running function's locals; start: the frame, name: thread state */
+	CS_ROOT_PY_FRAME,  /* a running function; start: the frame, name: thread state */
 	CS_ROOT_PY_STATE,  /* an interpreter or thread state */
 	CS_ROOT_DATA,	   /* writable data of a binary; text: its path */
 	CS_ROOT_REGISTERS, /* number: tid */
@@ -30,12 +30,17 @@ struct cs_root {
 	bool is_guess;
 };
 
+/* A frame that is no object of a heap (3.11+) has a node too, behind those of all blocks:
+ * what its locals hold together is then what it dominates. */
 struct cs_roots {
 	CS_VEC(struct cs_root) items;
+	CS_VEC(uint32_t) frames; /* their tags, in the order of their nodes */
 };
 
-/* Find all roots and put them into graph, whose nodes are those of `nodes`; tags are
- * indices into roots. CS_NOMEM, CS_STOPPED. */
+/* How many nodes of that kind there may be. */
+uint32_t cs_roots_count_frames(struct cs_scan *scan);
+
+/* Find all roots and put them into graph, whose nodes are those of `nodes` and those of frames; tags are indices into roots. What frames refer to is not told here. CS_NOMEM, CS_STOPPED. */
 cs_status cs_roots_find(struct cs_scan *scan, struct cs_nodes *nodes, struct cs_graph *graph,
 			struct cs_roots *roots, struct cs_error *err);
 void cs_roots_deinit(struct cs_roots *roots);

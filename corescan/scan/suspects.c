@@ -140,7 +140,8 @@ static void look_at_child(struct hunt *h, uint32_t parent, uint64_t least,
 		h->own += len;
 		return;
 	}
-	add_to_crowd(h, type, step, len);
+	if (!cs_heap_graph_frame(h->hg, step->node))
+		add_to_crowd(h, type, step, len);
 	if (step->retained < least)
 		return;
 	if (step->retained > h->biggest)

@@ -23,26 +23,33 @@ static bool add_step(struct cs_answer *out, const char *from, const char *edge, 
 	return row.from && row.edge && cs_vec_push(&out->steps, row);
 }
 
-/* The first step: from the root itself. */
-static bool add_root(struct cs_heap_graph *hg, const struct cs_path *path, struct cs_answer *out)
+/* The first step: from the root itself. *to is the node after it; then where the next begins. */
+static bool add_root(struct cs_heap_graph *hg, const struct cs_path *path, uint32_t *to,
+		     struct cs_answer *out)
 {
 	const struct cs_root *root = &hg->roots.items.items[path->tag];
 	char text[CS_NAME_MAX], edge_text[160] = "";
 	struct py_edge edge;
 
 	cs_root_text(hg->scan, root, text, sizeof(text));
-	if (cs_root_edge(hg, root, path->root, &edge))
-		py_edge_text(hg->scan->py, &edge, edge_text, sizeof(edge_text));
-	return add_step(out, text, edge_text, cs_node_addr(hg, path->root),
-			cs_node_type_name(hg, path->root));
+	if (root->kind == CS_ROOT_PY_FRAME && *to != CS_GRAPH_NONE) {
+		/* the frame is the root: its first local comes next */
+		if (cs_node_edge(hg, path->root, *to, &edge))
+			py_edge_text(hg->scan->py, &edge, edge_text, sizeof(edge_text));
+	} else {
+		*to = path->root;
+		if (cs_root_edge(hg, root, path->root, &edge))
+			py_edge_text(hg->scan->py, &edge, edge_text, sizeof(edge_text));
+	}
+	return add_step(out, text, edge_text, cs_node_addr(hg, *to), cs_node_type_name(hg, *to));
 }
 
 static bool add_path(struct cs_heap_graph *hg, const struct cs_paths *paths,
 		     const struct cs_path *path, struct cs_answer *out)
 {
-	uint32_t node = path->root, next;
+	uint32_t node = cs_paths_next(paths, path->root), next;
 
-	if (!add_root(hg, path, out))
+	if (!add_root(hg, path, &node, out))
 		return false;
 	for (; (next = cs_paths_next(paths, node)) != CS_GRAPH_NONE; node = next) {
 		char from[CS_NAME_MAX], text[160] = "";
