@@ -16,8 +16,8 @@ enum {
 	TUPLEGETTER_INDEX = 16, /* of _collections._tuplegetter */
 	/* PyMemberDef {name, type, offset, flags, doc} and its types, structmember.h */
 	MEMBER_TYPE = 8, MEMBER_OFFSET = 16, MEMBER_DEF = 40,
-	T_SHORT = 0, T_INT, T_LONG, T_FLOAT, T_DOUBLE, T_OBJECT = 6, T_CHAR, T_BYTE, T_UBYTE, T_USHORT,
-	T_UINT, T_ULONG, T_BOOL = 14, T_OBJECT_EX = 16, T_LONGLONG, T_ULONGLONG, T_SSIZE,
+	T_SHORT = 0, T_INT, T_LONG, T_FLOAT, T_DOUBLE, T_OBJECT = 6, T_CHAR, T_BYTE, T_UBYTE,
+	T_USHORT, T_UINT, T_ULONG, T_BOOL = 14, T_OBJECT_EX = 16, T_LONGLONG, T_ULONGLONG, T_SSIZE,
 };
 
 bool py_attr_path_set(struct py_attr_path *path, const char *text, size_t len)
@@ -81,7 +81,8 @@ static cs_addr class_get(struct py *py, cs_addr type, struct py_attr_part *part)
 	mro = type_word(py, type, PY_TP_MRO);
 	count = mro ? type_word(py, mro, PY_OB_SIZE) : 0;
 	for (uint64_t i = 0; i < count && i < MRO_MAX && !found && py_step(py); i++)
-		found = class_dict_get(py, py_word(py, mro + py_off(l, PY_TUPLE_ITEM) + i * 8), part);
+		found = class_dict_get(py, py_word(py, mro + py_off(l, PY_TUPLE_ITEM) + i * 8),
+				       part);
 	part->type = type;
 	return part->found = found;
 }
@@ -157,7 +158,8 @@ static void set_number(struct py_attr *out, uint32_t kind, const unsigned char *
 /* A slot, or a member of the C struct. */
 static void get_member(struct py *py, const struct py_obj *o, cs_addr descr, struct py_attr *out)
 {
-	const unsigned char *def = cs_mem_view(py->mem, py_word(py, descr + DESCR_MEMBER), MEMBER_DEF);
+	const unsigned char *def = cs_mem_view(py->mem, py_word(py, descr + DESCR_MEMBER),
+					       MEMBER_DEF);
 	uint64_t off = def ? cs_le64(def + MEMBER_OFFSET) : UINT64_MAX;
 	uint32_t kind = def ? cs_le32(def + MEMBER_TYPE) : 0;
 	unsigned char bytes[8] = { 0 };
@@ -270,7 +272,8 @@ void py_attr_get(struct py *py, cs_addr addr, struct py_attr_path *path, struct 
 
 	*out = (struct py_attr){ .state = PY_ATTR_MISSING };
 	for (size_t i = 0; i < path->count; i++) {
-		if ((i && out->state != PY_ATTR_OBJECT) || !py_object_at(py, i ? out->object : addr, &o)) {
+		if ((i && out->state != PY_ATTR_OBJECT) ||
+		    !py_object_at(py, i ? out->object : addr, &o)) {
 			*out = (struct py_attr){ .state = PY_ATTR_MISSING };
 			return;
 		}
@@ -344,7 +347,8 @@ bool py_attr_object_text(struct py *py, cs_addr addr, bool no_text, char *out, s
 	} else if (!strcmp(name, "bool")) {
 		py_value(py, &o, out, cap);
 		snprintf(out, cap, "%s", strcmp(out, "0") ? "True" : "False");
-	} else if (n != UINT64_MAX && (is_str || !(o.type->flags & (PY_FLAG_STR | PY_FLAG_BYTES)))) {
+	} else if (n != UINT64_MAX &&
+		   (is_str || !(o.type->flags & (PY_FLAG_STR | PY_FLAG_BYTES)))) {
 		count_text(name, n, out, cap);
 	} else {
 		snprintf(out, cap, "%.200s " CS_ADDR, name, addr);
@@ -366,7 +370,8 @@ bool py_attr_text(struct py *py, const struct py_attr *attr, bool no_text, char 
 		snprintf(out, cap, "%s", attr->text);
 		return attr->is_integer;
 	case PY_ATTR_COMPUTED:
-		snprintf(out, cap, "<%.200s>", py_object_at(py, attr->object, &o) ? type_name(py, &o) : "?");
+		snprintf(out, cap, "<%.200s>",
+			 py_object_at(py, attr->object, &o) ? type_name(py, &o) : "?");
 		break;
 	}
 	return false;

@@ -132,8 +132,8 @@ cs_addr py_attrs_get(struct py *py, const struct py_attrs *at, const char *name,
 
 cs_addr py_instance_get(struct py *py, cs_addr instance, const char *name)
 {
-	uint32_t nr = instance % 8 ? PY_NO_TYPE :
-				     py_type_at(py, py_word(py, instance + py_off(&py->layout, PY_OB_TYPE)));
+	cs_addr type = py_word(py, instance + py_off(&py->layout, PY_OB_TYPE));
+	uint32_t nr = instance % 8 ? PY_NO_TYPE : py_type_at(py, type);
 	struct py_obj o = { .addr = instance };
 	struct py_attrs at;
 

@@ -64,7 +64,8 @@ bool py_int_text(struct py *py, const struct py_obj *o, char *out, size_t cap)
 	if (n > DIGITS_MAX)
 		return false;
 	for (uint64_t i = 0; i < n; i++) {
-		if (!cs_mem_u32(py->mem, o->addr + py_off(&py->layout, PY_LONG_DIGIT) + i * 4, &digits[i]))
+		if (!cs_mem_u32(py->mem, o->addr + py_off(&py->layout, PY_LONG_DIGIT) + i * 4,
+				&digits[i]))
 			return false;
 		digits[i] &= (1u << DIGIT_BITS) - 1;
 	}
@@ -122,7 +123,8 @@ static int shortest(double value, char digits[PRECISION_MAX + 1])
 
 	for (int n = value < DBL_MIN ? 1 : DBL_DIG; n <= PRECISION_MAX; n++) {
 		snprintf(text, sizeof(text), "%.*e", n - 1, value);
-		if (strtod(text, NULL) == value || (n == PRECISION_MAX - 1 && next_above(text, value)))
+		if (strtod(text, NULL) == value ||
+		    (n == PRECISION_MAX - 1 && next_above(text, value)))
 			break;
 	}
 	return take_digits(text, digits);

@@ -27,7 +27,8 @@ static bool is_name(const char *text, size_t len)
 	if (!len || len > ATTR_LEN_MAX || (*text >= '0' && *text <= '9'))
 		return false;
 	for (size_t i = 0; i < len; i++)
-		if (!isalnum((unsigned char)text[i]) && text[i] != '_' && (unsigned char)text[i] < 0x80)
+		if (!isalnum((unsigned char)text[i]) && text[i] != '_' &&
+		    (unsigned char)text[i] < 0x80)
 			return false;
 	return true;
 }

@@ -101,7 +101,8 @@ cs_status cs_build_instances(const struct cs_view_source *source, struct cs_tabl
 	for (size_t i = 0; a && i < a->instances.count; i++) {
 		const struct cs_instance_row *r = &a->instances.items[i];
 		struct cs_cell cells[CS_COLUMNS_MAX] = {
-			ADDRESS(r->addr), BYTES(r->bytes), r->retained ? BYTES(r->retained) : TEXT(NULL),
+			ADDRESS(r->addr), BYTES(r->bytes),
+			r->retained ? BYTES(r->retained) : TEXT(NULL),
 		};
 
 		for (size_t k = 0; k < a->attr_count; k++) {

@@ -378,7 +378,8 @@ static void write_unreached(const struct page *p, const struct cs_answer *answer
 	if (!answer->unreached)
 		return;
 	cs_number_count(count, answer->unreached);
-	note(p, cs_arena_printf(&words, "No root reaches %s of them: what those would retain is not known.",
+	note(p, cs_arena_printf(&words,
+				"No root reaches %s of them: what those would retain is not known.",
 				count));
 	cs_arena_deinit(&words);
 }

@@ -80,7 +80,9 @@ static bool find(struct lister *l)
 
 static cs_status nothing_there(const struct lister *l, struct cs_error *err)
 {
-	return cs_fail(err, CS_NOTFOUND, l->wish->addr, "nothing in use is at " CS_ADDR, l->wish->addr);
+	cs_addr addr = l->wish->addr;
+
+	return cs_fail(err, CS_NOTFOUND, addr, "nothing in use is at " CS_ADDR, addr);
 }
 
 /* The other end of a reference: its type, what it is in short, its size. */
@@ -134,7 +136,10 @@ static const char *edge_words(struct lister *l, const struct py_edge *edge)
 /* Is the next row wanted? Counts it when not. */
 static bool takes_row(struct lister *l)
 {
-	uint64_t most = l->wish->most && l->wish->most < CS_EDGES_MAX ? l->wish->most : CS_EDGES_MAX;
+	uint64_t most = l->wish->most;
+
+	if (!most || most > CS_EDGES_MAX)
+		most = CS_EDGES_MAX;
 
 	if (l->told++ < l->wish->skip)
 		l->out->rows_before++;
@@ -252,7 +257,8 @@ cs_status cs_answer_referents(struct cs_scan *scan, const struct cs_edge_wish *w
 
 static bool leads_here(const struct lister *l, cs_addr to)
 {
-	return l->node == CS_NO_NODE ? to == l->object.addr : cs_node_at(&l->hg->nodes, to) == l->node;
+	return l->node == CS_NO_NODE ? to == l->object.addr :
+				       cs_node_at(&l->hg->nodes, to) == l->node;
 }
 
 static void on_referrer(void *ctx, const struct py_edge *edge)
@@ -285,7 +291,8 @@ static void add_plain_root(struct lister *l, const struct cs_root *root, const c
 		row.addr = root->range.start;
 		if (cs_node_at(&l->hg->nodes, root->range.start) != l->node)
 			row.edge = ".__dict__";
-	} else if (root->kind != CS_ROOT_REGISTERS && cs_root_edge(l->hg, root, l->node, &draft.edge)) {
+	} else if (root->kind != CS_ROOT_REGISTERS &&
+		   cs_root_edge(l->hg, root, l->node, &draft.edge)) {
 		row.addr = root->range.start + (uint64_t)draft.edge.index;
 		draft.has_edge = true;
 	}

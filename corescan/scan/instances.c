@@ -17,7 +17,7 @@ struct finder {
 	struct cs_map class_keys;
 	bool knows_class_keys;
 	uint64_t *counted; /* owned blocks that somebody's bytes include; a bit a node */
-	uint64_t room;	   /* rows to keep: the best so far, the worst of them on top of a heap */
+	uint64_t room;	   /* rows to keep: the best so far, a heap with the worst on top */
 	uint64_t count, bytes;
 	bool is_out_of_memory;
 };
@@ -159,7 +159,8 @@ static uint64_t left_keys(struct finder *f, const struct cs_block *dict)
 	if (!at.values || !py_block_at(py, at.keys, &block) || block.state != CS_BLOCK_OWNED)
 		return 0;
 	node = cs_node_at(&f->hg->nodes, block.addr);
-	if (node == CS_NO_NODE || f->counted[node / 64] >> node % 64 & 1 || is_class_keys(f, at.keys))
+	if (node == CS_NO_NODE || f->counted[node / 64] >> node % 64 & 1 ||
+	    is_class_keys(f, at.keys))
 		return 0;
 	f->counted[node / 64] |= 1ull << node % 64;
 	return block.len;
@@ -249,7 +250,8 @@ static cs_status read_names(struct finder *f, struct py_attr_path *paths, size_t
 		size_t len = strcspn(at, ",");
 
 		if (!py_attr_path_set(&paths[i], at, len))
-			return cs_fail(err, CS_USAGE, 0, "'%.*s' is no attribute", (int)(len < 60 ? len : 60), at);
+			return cs_fail(err, CS_USAGE, 0, "'%.*s' is no attribute",
+				       (int)(len < 60 ? len : 60), at);
 		names[i] = cs_arena_text(&f->out->strings, at, len);
 		if (!names[i])
 			return no_memory(err);
@@ -267,7 +269,8 @@ static bool add_value(struct finder *f, cs_addr addr, struct py_attr_path *path)
 	char text[PY_ATTR_TEXT];
 
 	py_attr_get(f->hg->scan->py, addr, path, &attr);
-	value.is_integer = py_attr_text(f->hg->scan->py, &attr, f->wish->no_values, text, sizeof(text));
+	value.is_integer = py_attr_text(f->hg->scan->py, &attr, f->wish->no_values, text,
+					sizeof(text));
 	if (attr.state != PY_ATTR_MISSING)
 		value.text = cs_arena_text(&f->out->strings, text, strlen(text));
 	return (value.text || attr.state == PY_ATTR_MISSING) && cs_vec_push(&f->out->values, value);
@@ -296,10 +299,12 @@ static cs_status read_values(struct finder *f, struct cs_error *err)
 /* A block's address becomes its object's: debug headers and the collector's are in front. */
 static void name_objects(struct finder *f)
 {
-	for (size_t i = 0; i < f->out->instances.count && !cs_pulse_stops(&f->hg->scan->pulse); i++) {
+	for (size_t i = 0; i < f->out->instances.count; i++) {
 		struct cs_instance_row *r = &f->out->instances.items[i];
 		uint32_t node = cs_node_at(&f->hg->nodes, r->addr);
 
+		if (cs_pulse_stops(&f->hg->scan->pulse))
+			return;
 		if (node != CS_NO_NODE)
 			r->addr = cs_node_addr(f->hg, node);
 	}

@@ -158,7 +158,8 @@ static void say_edge(struct pen *pen, const struct cs_edge_row *e, bool is_refer
 {
 	const char *type = e->type ? e->type : "nothing known";
 	const char *value = e->value && !is_referrer ? e->value : "";
-	const char *doubt = !strcmp(e->hold, "guess") ? " (maybe)" : !strcmp(e->hold, "weak") ? " (weak)" :
+	const char *doubt = !strcmp(e->hold, "guess") ? " (maybe)" :
+			    !strcmp(e->hold, "weak") ? " (weak)" :
 			    !strcmp(e->hold, "owned") ? " (its own)" : "";
 
 	if (e->is_root)
@@ -178,7 +179,8 @@ static void say_edges(struct pen *pen, struct cs_answer *found, bool is_referrer
 	for (size_t i = 0; i < shown; i++)
 		say_edge(pen, &found->edges.items[i], is_referrer);
 	if (found->rows_behind)
-		say_number(pen, is_referrer ? "more_referrers" : "more_referents", found->rows_behind, false);
+		say_number(pen, is_referrer ? "more_referrers" : "more_referents",
+			   found->rows_behind, false);
 }
 
 static void say_retained(struct pen *pen, struct cs_heap_graph *hg, cs_addr addr)
@@ -192,8 +194,8 @@ static void say_retained(struct pen *pen, struct cs_heap_graph *hg, cs_addr addr
 }
 
 /* Everything else stands without a graph. */
-static cs_status say_referrers(struct pen *pen, struct cs_scan *scan, const struct cs_edge_wish *wish,
-			       struct cs_error *err)
+static cs_status say_referrers(struct pen *pen, struct cs_scan *scan,
+			       const struct cs_edge_wish *wish, struct cs_error *err)
 {
 	struct cs_answer found = { 0 };
 	struct cs_error why = { .text = "" };

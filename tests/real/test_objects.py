@@ -180,7 +180,8 @@ def no_values_shows_no_text(t, interpreter):
     asks = [["--instances", "__main__.Odd", "--attrs", "x_y1"], ["--referents", hex(odd[0])],
             ["--object", hex(odd[0])]]
     for ask in asks:
-        t.true(truth["secret"] in t.corescan([core, "--json"] + ask)[1] or ask[0] == "--referents",
+        # of the object itself it depends on who keeps the attributes, it or its dict
+        t.true(truth["secret"] in t.corescan([core, "--json"] + ask)[1] or ask[0] != "--instances",
                "shown by " + ask[0])
         for form in ("text", "json", "csv"):
             out = t.corescan([core, "--no-values", "--format", form] + ask)[1]
