@@ -3,7 +3,8 @@
  * Python objects that no root reaches wait for the collector, or are kept by a
  * reference it cannot see into: "garbage". Blocks of malloc that no root reaches are
  * leaked; those another leaked one refers to are leaked with it, "leaked-indirect". Of
- * blocks that refer to each other in a circle the first is said to be leaked. */
+ * blocks that refer to each other in a circle the first is said to be leaked.
+ * Where memory of the target is missing, each of these is a "maybe-". */
 #include "graph/graph_reach.h"
 #include "scan/answers.h"
 #include "scan/names.h"
@@ -29,16 +30,18 @@ static bool bit(const uint64_t *bits, uint32_t node)
 
 static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes)
 {
-	static const char *const words[] = { [KIND_LEAKED] = "leaked",
-					     [KIND_INDIRECT] = "leaked-indirect",
-					     [KIND_GARBAGE] = "garbage" };
+	/* where memory is missing, something there may hold it */
+	static const char *const words[2][KIND_GARBAGE + 1] = {
+		{ NULL, "leaked", "leaked-indirect", "garbage" },
+		{ NULL, "maybe-leaked", "maybe-leaked-indirect", "maybe-garbage" },
+	};
 	uint32_t type = cs_heap_graph_type(f->hg, node), nr;
 	/* blocks without a type are told apart by their size */
 	uint64_t key = (type == CS_NO_TYPE ? bytes << 1 : (uint64_t)type << 1 | 1) << 2 | kind;
 	struct cs_leak_row *row;
 
 	if (!cs_map_get(&f->row_of, key, &nr)) {
-		struct cs_leak_row fresh = { .kind = words[kind],
+		struct cs_leak_row fresh = { .kind = words[cs_model_lacks_memory(&f->hg->scan->model)][kind],
 					     .type = cs_node_type_name(f->hg, node),
 					     .example = cs_node_addr(f->hg, node) };
 
