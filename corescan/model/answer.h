@@ -37,7 +37,7 @@ struct cs_step_row { /* --why: a step from a root towards what was asked for */
 };
 
 struct cs_leak_row { /* --leaks: a group of what nobody reaches */
-	const char *kind, *type; /* "leaked", "leaked-indirect", "garbage" */
+	const char *kind, *type; /* "leaked", "leaked-indirect", "garbage"; maybe- where memory is missing */
 	uint64_t count, bytes;
 	cs_addr example;
 };

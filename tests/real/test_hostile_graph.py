@@ -5,7 +5,6 @@ CORESCAN_TEST_DEEP=N for chains of N (300000).
 """
 import json
 import os
-import random
 import re
 import resource
 import shutil
@@ -15,9 +14,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-sys.path.insert(0, HERE)
 from harness import CORESCAN, check, check_each, interpreters, main, skip  # noqa: E402
-from test_hostile import Core, Mutant, c_core, problem_of, run  # noqa: E402
+from spoiled import Core, Mutant, c_core, problem_of, run  # noqa: E402
 
 FOUND, _ = interpreters()
 DEEP = int(os.environ.get("CORESCAN_TEST_DEEP", "300000"))
