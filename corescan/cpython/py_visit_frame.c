@@ -4,6 +4,7 @@
  * in a frame object.
  *
  * While a frame runs nobody but the interpreter's registers knows how deep its value stack is. */
+#include "base/loop.h"
 #include "cpython/py_families.h"
 #include "cpython/py_types.h"
 #include "cpython/py_visitor.h"
@@ -282,8 +283,9 @@ static void walk_thread(struct py *py, cs_addr thread, py_frame_fn *fn, void *ct
 	bool is_new = py_has(l, PY_IFRAME_LOCALSPLUS);
 	uint64_t back = py_off(l, is_new ? PY_IFRAME_PREVIOUS : PY_FRAME_BACK);
 	cs_addr frame = innermost(py, thread);
+	struct cs_loop loop = { 0 };
 
-	for (int i = 0; frame && i < FRAMES_MAX; i++) {
+	for (int i = 0; frame && i < FRAMES_MAX && !cs_loop_closes(&loop, frame); i++) {
 		const unsigned char *owner =
 			is_new ? cs_mem_view(py->mem, frame + py_off(l, PY_IFRAME_OWNER), 1) : NULL;
 
@@ -305,8 +307,9 @@ void py_walk_frames(struct py *py, py_frame_fn *fn, void *ctx)
 		return;
 	for (size_t i = 0; i < py->interp_count; i++) {
 		cs_addr thread = py_word(py, py->interps[i] + py_off(l, PY_IS_THREADS_HEAD));
+		struct cs_loop loop = { 0 };
 
-		for (int n = 0; thread && n < THREADS_MAX; n++) {
+		for (int n = 0; thread && n < THREADS_MAX && !cs_loop_closes(&loop, thread); n++) {
 			walk_thread(py, thread, fn, ctx);
 			if (!py->plans->words_left)
 				return;

@@ -386,7 +386,7 @@ bool cs_report_is_partial(const struct cs_model *model)
 {
 	const struct cs_target_info *t = &model->target;
 
-	return model->anomaly_count || t->missing || t->lost || t->truncated || t->swapped ||
+	return model->anomaly_count || cs_model_lacks_memory(model) ||
 	       (t->python.found && !t->python.supported);
 }
 

@@ -422,6 +422,9 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 		write_absent(p, ask);
 	else
 		write_unreached(p, ask->answer);
+	if (cs_view_needs_graph(ask->view) && cs_model_lacks_memory(p->model))
+		note(p, "Memory is missing: holders may be missing too, and what looks unreachable "
+			"may not be.");
 	if (!strcmp(ask->view->name, "summary"))
 		write_missing(p);
 	if (!strcmp(ask->view->name, "doctor"))

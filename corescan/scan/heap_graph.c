@@ -311,6 +311,10 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 		st = cs_pulse_step(pulse, "who holds whom", 600, 1000, err);
 	if (!st)
 		st = cs_graph_seal(hg->graph, pulse, err);
+	if (!st && cs_model_lacks_memory(&hg->scan->model))
+		cs_model_anomaly(&hg->scan->model, "graph.partial", 0,
+				 "memory is missing: holders may be missing too, and what looks "
+				 "unreachable may not be");
 	if (!st)
 		st = cs_dom_create(hg->graph, weight, hg, pulse, &hg->dom, err);
 	return st;

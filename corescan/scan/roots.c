@@ -5,6 +5,7 @@
  * collector's lists hold nothing: they point in front of objects, see cs_roots_guess(). */
 #include "scan/roots.h"
 
+#include "base/loop.h"
 #include "cpython/py_census.h"
 #include "cpython/py_dict.h"
 #include "cpython/py_frame.h"
@@ -163,10 +164,13 @@ static void python_states(struct finder *f)
 	for (size_t i = 0; i < py->interp_count; i++) {
 		cs_addr interp = py->interps[i];
 		cs_addr thread = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
+		struct cs_loop loop = { 0 };
 
 		add_root(f, (struct cs_root){ .kind = CS_ROOT_PY_STATE, .is_guess = true,
 					      .range = { interp, py_off(l, PY_IS_SIZE) } });
-		for (int n = 0; thread && n < THREADS_MAX && py_step(py); n++) {
+		for (int n = 0; thread && n < THREADS_MAX && !cs_loop_closes(&loop, thread) &&
+				py_step(py);
+		     n++) {
 			add_root(f, (struct cs_root){ .kind = CS_ROOT_PY_STATE, .is_guess = true,
 						      .range = { thread, py_off(l, PY_TS_SIZE) } });
 			take_data_stack(f, thread);

@@ -1,4 +1,5 @@
 /* vec, map and arena: what grows. */
+#include "base/loop.h"
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/vec.h"
@@ -96,6 +97,21 @@ TEST(an_arena_keeps_texts_of_any_length)
 	cs_arena_deinit(&arena);
 }
 
+TEST(a_chain_that_closes_is_told_soon_and_no_other)
+{
+	for (uint64_t before = 0; before < 40; before++)
+		for (uint64_t circle = 0; circle < 40; circle++) {
+			struct cs_loop loop = { 0 };
+			uint64_t link = 1, steps = 0, length = before + circle;
+
+			while (link <= length && !cs_loop_closes(&loop, link)) {
+				assert_true(++steps <= 3 * length + 3);
+				link = link == length && circle ? before + 1 : link + 1;
+			}
+			assert_int_equal(link <= length, circle != 0);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -105,6 +121,7 @@ int main(void)
 		cmocka_unit_test(a_map_has_no_key_zero),
 		cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
 		cmocka_unit_test(an_arena_keeps_texts_of_any_length),
+		cmocka_unit_test(a_chain_that_closes_is_told_soon_and_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
