@@ -33,6 +33,7 @@ struct cs_frame {
 	bool is_inlined;
 	const struct cs_local *locals;
 	uint32_t local_count;
+	uint64_t retained; /* python: bytes that only its locals keep; see has_retained */
 };
 
 struct cs_stack {
@@ -65,5 +66,6 @@ struct cs_threads {
 	CS_VEC(struct cs_task_row) tasks;
 	bool is_known;	 /* somebody looked */
 	bool has_locals;
+	bool has_retained; /* with the reference graph */
 };
 #endif

@@ -276,8 +276,8 @@ static cs_addr last_address(const struct cs_table *t)
 
 bool cs_report_wants_graph(const struct cs_report_options *options, const struct cs_view *view)
 {
-	if (cs_view_needs_graph(view))
-		return true;
+	if (cs_view_needs_graph(view) || (view->needs == CS_NEEDS_THREADS && options->is_verbose))
+		return true; /* stacks in full say what frames keep */
 	for (const struct cs_column *c = view->columns; options->sort && c && c->name; c++)
 		if (c->flags & CS_COL_GRAPH && !strcmp(c->name, options->sort))
 			return true;

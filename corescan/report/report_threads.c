@@ -3,12 +3,14 @@
  * For people a stack is one text, `inner (file.py:3) < outer (file.py:9)`, where calls
  * that repeat are told once; with --verbose a line for each frame.
  */
+#include "report/report_number.h"
 #include "report/report_views.h"
 
 #include <stdio.h>
 #include <string.h>
 
 enum {
+	RETAINED_SHOWN = 64 << 10, /* bytes worth a word */
 	HEAD_SHOWN = 9, TAIL_SHOWN = 2, /* of a stack's lines in short */
 	SHORT_STACKS = 64, /* different stacks told apart on the default page */
 	SHORT_BESIDE = 36, SHORT_LEAST = 44 /* columns beside a stack there, and of it */
@@ -35,6 +37,20 @@ static const struct cs_column frame_local_columns[] = {
 	{ "function", NULL, CS_CELL_TEXT, 0 }, { "file", NULL, CS_CELL_TEXT, 0 },
 	{ "line", NULL, CS_CELL_ID, 0 },       { "locals", NULL, CS_CELL_LIST, 0 },
 	{ 0 },
+};
+static const struct cs_column frame_retained_columns[] = {
+	{ "function", NULL, CS_CELL_TEXT, 0 }, { "file", NULL, CS_CELL_TEXT, 0 },
+	{ "line", NULL, CS_CELL_ID, 0 },       { "retained", NULL, CS_CELL_SIZE, 0 },
+	{ 0 },
+};
+static const struct cs_column frame_all_columns[] = {
+	{ "function", NULL, CS_CELL_TEXT, 0 }, { "file", NULL, CS_CELL_TEXT, 0 },
+	{ "line", NULL, CS_CELL_ID, 0 },       { "locals", NULL, CS_CELL_LIST, 0 },
+	{ "retained", NULL, CS_CELL_SIZE, 0 }, { 0 },
+};
+static const struct cs_column *const columns_of_frames[2][2] = { /* locals, retained */
+	{ frame_columns, frame_retained_columns },
+	{ frame_local_columns, frame_all_columns },
 };
 
 /* address and offset: of the program counter, the latter in the function, or in the
@@ -139,7 +155,7 @@ static struct cs_cell local_list(struct cs_arena *arena, const struct cs_frame *
 struct maker {
 	struct cs_arena *arena;
 	struct cs_pulse *pulse;
-	bool has_locals, no_values, is_verbose;
+	bool has_locals, has_retained, no_values, is_verbose;
 };
 
 static bool fill_python(const struct maker *m, const struct cs_stack *s, struct cs_cell *cells,
@@ -157,6 +173,8 @@ static bool fill_python(const struct maker *m, const struct cs_stack *s, struct 
 		*cells++ = ID(f->line);
 		if (m->has_locals)
 			*cells++ = local_list(m->arena, f, m->no_values);
+		if (m->has_retained)
+			*cells++ = NUMBER(f->retained);
 	}
 	return true;
 }
@@ -183,7 +201,7 @@ static const char *native_kind(const struct cs_frame *f)
 
 static bool make_python(const struct maker *m, const struct cs_stack *s, struct cs_cell *out)
 {
-	size_t columns = FRAME_COLUMNS + m->has_locals;
+	size_t columns = FRAME_COLUMNS + (size_t)m->has_locals + (size_t)m->has_retained;
 	struct cs_list *list = cs_arena_alloc(m->arena, sizeof(*list));
 	struct cs_cell *cells = cs_arena_alloc(m->arena, s->count * columns * sizeof(*cells) + 1);
 	struct lines lines;
@@ -194,7 +212,7 @@ static bool make_python(const struct maker *m, const struct cs_stack *s, struct 
 		return false;
 	if (s->count && !m->is_verbose)
 		text = in_short(m->arena, "", lines.items, lines.count);
-	*list = (struct cs_list){ .columns = m->has_locals ? frame_local_columns : frame_columns,
+	*list = (struct cs_list){ .columns = columns_of_frames[m->has_locals][m->has_retained],
 				  .cells = cells, .lines = lines.items, .rows = s->count,
 				  .line_count = lines.count };
 	*out = cs_cell_list(list, text);
@@ -254,8 +272,12 @@ struct mix {
 static bool mix_frame(struct mix *mix, const char *kind, const struct cs_frame *f)
 {
 	const char *words = frame_words(mix->m->arena, f, true);
+	char retained[CS_NUMBER_LEN] = "";
 
-	words = words ? cs_arena_printf(mix->m->arena, "%-7s  %s", kind, words) : NULL;
+	if (f->retained >= RETAINED_SHOWN)
+		cs_number_bytes(retained, f->retained, false);
+	words = words ? cs_arena_printf(mix->m->arena, "%-7s  %s%s%s", kind, words,
+					*retained ? "   its locals keep " : "", retained) : NULL;
 	if (!words || cs_pulse_stops(mix->m->pulse) ||
 	    !fill_native(mix->m, kind, f, mix->cells + mix->rows++ * NATIVE_COLUMNS))
 		return false;
@@ -353,7 +375,7 @@ cs_status cs_build_threads(const struct cs_view_source *source, struct cs_table 
 {
 	const struct cs_threads *threads = &source->model->threads;
 	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
-				 source->no_values, source->is_verbose };
+				 threads->has_retained,				 source->no_values, source->is_verbose };
 
 	for (size_t i = 0; i < threads->rows.count; i++) {
 		const struct cs_thread_row *t = &threads->rows.items[i];
@@ -490,7 +512,7 @@ cs_status cs_build_tasks(const struct cs_view_source *source, struct cs_table *t
 {
 	const struct cs_threads *threads = &source->model->threads;
 	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
-				 source->no_values, false };
+				 threads->has_retained,				 source->no_values, false };
 
 	for (size_t i = 0; i < threads->tasks.count; i++) {
 		const struct cs_task_row *t = &threads->tasks.items[i];

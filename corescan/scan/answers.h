@@ -27,6 +27,9 @@ cs_status cs_answer_leaks(struct cs_scan *scan, struct cs_answer *out, struct cs
 /* Fill out->suspects: where memory accumulates and what is wasted, biggest first. */
 cs_status cs_answer_suspects(struct cs_scan *scan, struct cs_answer *out, struct cs_error *err);
 
+/* Fill what the locals of each frame retain, in the model's threads. */
+cs_status cs_scan_frames_retained(struct cs_scan *scan, struct cs_error *err);
+
 /* Fill the retained sizes of the model's types; at once when they are there. */
 cs_status cs_scan_retained(struct cs_scan *scan, struct cs_error *err);
 #endif

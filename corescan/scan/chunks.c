@@ -192,6 +192,18 @@ static cs_status instances(struct cs_scan *scan, const struct cs_ask *ask,
 	return cs_answer_instances(scan, &wish, out, err);
 }
 
+/* What frames keep is told where it can be known. */
+static cs_status threads(struct cs_scan *scan, const struct cs_ask *ask,
+			 const struct cs_report_options *options, struct cs_error *err)
+{
+	cs_status st = cs_scan_threads(scan, options->is_verbose && !scan->options.no_values, err);
+
+	if (st || !(scan->graph || cs_report_wants_graph(options, ask->view)))
+		return st;
+	st = cs_scan_frames_retained(scan, err);
+	return st == CS_STOPPED || st == CS_NOMEM ? st : CS_OK;
+}
+
 cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err)
@@ -205,7 +217,7 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 		return list_chunks(scan, ask->addr, options->skip,
 				   cs_report_top(options, ask->view), out, err);
 	case CS_NEEDS_THREADS:
-		return cs_scan_threads(scan, options->is_verbose && !scan->options.no_values, err);
+		return threads(scan, ask, options, err);
 	case CS_NEEDS_DOMINATORS:
 		return cs_answer_dominators(scan, cs_report_top(options, ask->view), options->depth,
 					    out, err);

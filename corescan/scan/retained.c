@@ -1,4 +1,5 @@
-/* retained.c - for each type what would go with all its objects, for --by-type.
+/* retained.c - for each type what would go with all its objects, for --by-type; for each
+ * frame what would go with its locals, for --threads.
  *
  * A type's objects may keep others of the same type alive: what the uppermost of them
  * keep is all of it. What nobody reaches retains nothing. */
@@ -73,4 +74,44 @@ cs_status cs_scan_retained(struct cs_scan *scan, struct cs_error *err)
 	free(s.retained);
 	free(s.open);
 	return st ? st : cs_scan_stopped(scan, err);
+}
+
+/* The frame's node by its address; a frame object's own block is not its locals'. */
+static uint64_t retained_of(struct cs_heap_graph *hg, const struct cs_map *nodes, uint64_t frame)
+{
+	uint64_t retained, own;
+	uint32_t node;
+
+	if (!frame || !cs_map_get(nodes, frame, &node))
+		return 0;
+	retained = cs_dom_retained(hg->dom, node);
+	own = cs_heap_graph_len(hg, node);
+	return retained > own ? retained - own : 0;
+}
+
+cs_status cs_scan_frames_retained(struct cs_scan *scan, struct cs_error *err)
+{
+	struct cs_threads *threads = &scan->model.threads;
+	struct cs_map nodes = { 0 };
+	struct cs_heap_graph *hg;
+	cs_status st = threads->has_retained ? CS_OK : cs_scan_graph(scan, &hg, err);
+
+	if (st || threads->has_retained)
+		return st;
+	for (size_t i = 0; !st && i < hg->graph->roots.count; i++) {
+		const struct cs_graph_root *r = &hg->graph->roots.items[i];
+		const struct cs_root *root = &hg->roots.items.items[r->tag];
+
+		if (root->kind == CS_ROOT_PY_FRAME && !cs_map_put(&nodes, root->range.start, r->node))
+			st = cs_fail(err, CS_NOMEM, 0, "no memory for what frames keep");
+	}
+	for (size_t i = 0; !st && i < threads->rows.count; i++) {
+		struct cs_stack *stack = &threads->rows.items[i].python;
+
+		for (uint32_t k = 0; k < stack->count; k++)
+			stack->frames[k].retained = retained_of(hg, &nodes, stack->frames[k].address);
+	}
+	cs_map_deinit(&nodes);
+	threads->has_retained = !st;
+	return st;
 }

@@ -48,6 +48,23 @@ def names_each_holder_with_what_it_keeps(t, interpreter):
 
 
 @check_each(FOUND, name=lambda i: i.version)
+def says_what_the_locals_of_each_frame_keep(t, interpreter):
+    core, truth = run_worker(t, interpreter)
+    kept = {}
+    for row in view(t.corescan_json([core, "--threads", "--verbose"]), "threads"):
+        for frame in row["python"]:
+            kept[frame["function"]] = frame["retained"]
+    for function, name in (("in_thread", "thread_local"), ("main", "frame_local")):
+        size = truth["holders"][name]
+        t.true(size <= kept[function] <= size * 1.3 + 65536,
+               "%s() keeps %d, its objects are %d" % (function, kept[function], size))
+    others = {f: n for f, n in kept.items() if f not in ("in_thread", "main") and n > 65536}
+    t.equal(others, {}, "others keep little")
+    code, out, _ = t.corescan([core, "--threads", "--verbose"])
+    t.true("in_thread (" in out and " its locals keep 1." in out, "the stack says so: " + out)
+
+
+@check_each(FOUND, name=lambda i: i.version)
 def says_why_an_object_lives(t, interpreter):
     core, _ = run_worker(t, interpreter)
     rows = view(t.corescan_json([core, "--why", "__main__.Order"]), "why")
