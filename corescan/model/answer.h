@@ -71,6 +71,7 @@ struct cs_suspect_row {
 	bool is_local;	 /* it goes when a function returns, in thread... */
 	int64_t tid;	 /* 0: not known */
 	bool is_cache;	 /* of functools.lru_cache(maxsize=None) */
+	bool is_chain;	 /* the first of a linked list, the root of a tree */
 };
 
 struct cs_edge_row { /* --referents, --referrers: a reference */

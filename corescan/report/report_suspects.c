@@ -48,8 +48,7 @@ static const char *article(const char *type)
 static void name_words(const struct cs_suspect_row *r, struct words *w)
 {
 	const char *type = r->is_cache ? "functools.lru_cache without a maxsize" :
-			   r->type     ? r->type :
-					 "block";
+			   r->type && *r->type != '(' ? r->type : "block of memory";
 	char of[CS_NUMBER_LEN + 24] = "", at[24] = "";
 
 	if (r->count_of)
@@ -80,7 +79,9 @@ static const char *second(const struct cs_suspect_row *r, const struct words *w,
 {
 	const char *parts = "", *local = "";
 
-	if (r->parts && r->parts_count == 1)
+	if (r->is_chain)
+		parts = " There a linked list, or a tree, of its kind begins.";
+	else if (r->parts && r->parts_count == 1)
 		parts = cs_arena_printf(arena, " Most of it is one %s.", r->parts);
 	else if (r->parts)
 		parts = cs_arena_printf(arena, " %s: %s %s, which nothing else holds.",

@@ -227,7 +227,7 @@ static bool is_unbounded(struct hunt *h, const struct spot *s)
 	return true;
 }
 
-static void tell_spot(struct hunt *h, uint32_t nr)
+static void tell_spot(struct hunt *h, uint32_t nr, bool is_chain)
 {
 	const struct crowd *most = most_of_it(h);
 	struct spot *s = &h->spots.items[nr];
@@ -236,12 +236,13 @@ static void tell_spot(struct hunt *h, uint32_t nr)
 		.type = cs_node_type_name(h->hg, s->node),
 		.addr = cs_node_addr(h->hg, s->node),
 		.bytes = s->retained,
+		.is_chain = is_chain,
 	};
 
 	s->is_told = true;
 	count_of(h->hg, s->node, &row);
 	row.is_cache = is_unbounded(h, s);
-	if (most && most->bytes >= (s->retained - h->own) / 4 && row.kind == CS_SUSPECT_HOLDER) {
+	if (!is_chain && most && most->bytes >= (s->retained - h->own) / 4 && row.kind == CS_SUSPECT_HOLDER) {
 		row.parts = crowd_type(h, most);
 		row.is_mixed = most->bytes < (s->retained - h->own) / 2;
 		row.parts_count = most->count;
@@ -287,7 +288,7 @@ static bool tell_beginning(struct hunt *h, uint32_t nr)
 		return false;
 	if (!h->spots.items[first].is_told) {
 		look_at_children(h, first, h->least);
-		tell_spot(h, first);
+		tell_spot(h, first, true);
 	}
 	return true;
 }
@@ -317,7 +318,7 @@ static void judge(struct hunt *h, uint32_t nr)
 		return;
 	look_at_children(h, nr, leads || least < h->least ? h->least : least);
 	if (!leads && h->biggest < retained / 2 && h->big_bytes < retained / 2) {
-		tell_spot(h, nr);
+		tell_spot(h, nr, false);
 		return;
 	}
 	if (leads)
