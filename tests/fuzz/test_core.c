@@ -113,9 +113,9 @@ static void report(struct cs_scan *scan)
 {
 	static const char *const names[] = { "summary", "by-type", "by-size", "arenas",	   "bins",
 					     "doctor",	"threads", "tasks",   "dominators", "leaks",
-					     "chunks" };
+					     "chunks",	"suspects", "by-type", "why" };
 	enum { COUNT = sizeof(names) / sizeof(names[0]) };
-	struct cs_report_options options = { .format = CS_FORMAT_JSON };
+	struct cs_report_options options = { .format = CS_FORMAT_JSON, .is_verbose = true };
 	struct cs_answer answers[COUNT] = { { .rows_before = 0 } };
 	struct cs_ask asks[COUNT] = { { .view = NULL } };
 	struct cs_error err = { .text = "" };
@@ -124,8 +124,11 @@ static void report(struct cs_scan *scan)
 	must(out != NULL, "open", "/dev/null");
 	for (size_t i = 0; i < COUNT; i++) {
 		asks[i].view = cs_view_find(names[i]);
-		must(cs_scan_answer(scan, &asks[i], &options, &answers[i], &err) == CS_OK, names[i], err.text);
-		asks[i].answer = &answers[i];
+		asks[i].text = "list"; /* of --why */
+		cs_status st = cs_scan_answer(scan, &asks[i], &options, &answers[i], &err);
+
+		must(st == CS_OK || (st == CS_NOTFOUND && asks[i].view->argument), names[i], err.text);
+		asks[i].answer = st ? NULL : &answers[i];
 	}
 	must(cs_report_write(out, cs_scan_model(scan), asks, COUNT, &options, &err) == CS_OK, "report",
 	     err.text);
