@@ -2,7 +2,7 @@
  *
  * Invariants
  *  - `layout` has explained the target (py_proof) before anything below uses it.
- *  - Types are kept once, by address; a type's index never changes.
+ *  - Types are kept once, by address; neither a type's index nor its place changes.
  */
 #ifndef CS_PY_H
 #define CS_PY_H
@@ -10,7 +10,8 @@
 #include "image/image.h"
 #include "model/model.h"
 
-enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14, PY_TYPE_HITS = 256 };
+enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14, PY_TYPE_HITS = 256,
+       PY_TYPES_MAX = 1 << 20 };
 
 /* tp_flags, same bits in every version that has them (CPython Include/object.h) */
 #define PY_FLAG_STATIC_BUILTIN (1ull << 1) /* 3.12+ */

@@ -34,6 +34,20 @@
 	F(IS_INTERNED, "_is", "cached_objects.interned_strings")                                   \
 	F(IS_STATIC_TYPES, "_is", "types.builtins.initialized|types.builtins")                     \
 	F(IS_EXTENSION_TYPES, "_is", "types.for_extensions.initialized")                           \
+	F(IS_DICT, "_is", "dict")                                                                  \
+	F(IS_IMPORTLIB, "_is", "importlib|imports.importlib")                                      \
+	F(IS_IMPORT_FUNC, "_is", "import_func|imports.import_func")                                \
+	F(IS_MODULES_BY_INDEX, "_is", "modules_by_index|imports.modules_by_index")                 \
+	F(IS_CODEC_SEARCH_PATH, "_is", "codec_search_path|codecs.search_path")                     \
+	F(IS_CODEC_SEARCH_CACHE, "_is", "codec_search_cache|codecs.search_cache")                  \
+	F(IS_CODEC_ERRORS, "_is", "codec_error_registry|codecs.error_registry")                    \
+	F(IS_BEFORE_FORK, "_is", "before_forkers")                                                 \
+	F(IS_AFTER_FORK_PARENT, "_is", "after_forkers_parent")                                     \
+	F(IS_AFTER_FORK_CHILD, "_is", "after_forkers_child")                                       \
+	F(IS_AUDIT_HOOKS, "_is", "audit_hooks")                                                    \
+	F(IS_ATEXIT, "_is", "atexit|pyexitmodule")                                                 \
+	F(IS_PENDING, "_is", "ceval.pending")                                                      \
+	F(IS_TYPE_CACHE, "_is", "type_cache|types.type_cache")                                     \
 	F(GC_SIZE, "_gc_runtime_state", "")                                                        \
 	F(GC_GENERATIONS, "_gc_runtime_state", "generations|young")                                \
 	F(GC_GENERATION_SIZE, "gc_generation", "")                                                 \
@@ -49,6 +63,14 @@
 	F(TS_THREAD_ID, "_ts", "thread_id")                                                        \
 	F(TS_NATIVE_ID, "_ts", "native_thread_id")                                                 \
 	F(TS_DATASTACK_CHUNK, "_ts", "datastack_chunk")                                            \
+	F(TS_DICT, "_ts", "dict")                                                                  \
+	F(TS_CONTEXT, "_ts", "context")                                                            \
+	F(TS_EXCEPTION, "_ts", "current_exception|curexc_value")                                   \
+	F(TS_EXC_TRACEBACK, "_ts", "curexc_traceback")                                             \
+	F(TS_HANDLED, "_ts", "exc_state.exc_value")                                                \
+	F(TS_ASYNC_EXC, "_ts", "async_exc")                                                        \
+	F(TS_TRACE, "_ts", "c_traceobj")                                                           \
+	F(TS_PROFILE, "_ts", "c_profileobj")                                                       \
 	F(STACK_CHUNK_PREVIOUS, "_stack_chunk", "previous")                                        \
 	F(STACK_CHUNK_SIZE, "_stack_chunk", "size")                                                \
 	F(IS_CEVAL_GIL, "_is", "ceval.gil")                                                        \

@@ -173,6 +173,17 @@ static bool row_for(struct py *py, const char *name, uint32_t *nr)
 	       cs_map_put(&py->row_by_name, key, *nr);
 }
 
+/* Objects point at their types, and a type may be met for the first time while one does:
+ * types never move. What they may need at most is only reserved, not used. */
+static bool room_for_types(struct py *py)
+{
+	if (!py->types.items) {
+		py->types.items = malloc(PY_TYPES_MAX * sizeof(*py->types.items));
+		py->types.cap = py->types.items ? PY_TYPES_MAX : 0;
+	}
+	return py->types.count < py->types.cap;
+}
+
 static uint32_t add_type(struct py *py, cs_addr addr, const unsigned char *p)
 {
 	const struct py_layout *l = &py->layout;
@@ -188,7 +199,7 @@ static uint32_t add_type(struct py *py, cs_addr addr, const unsigned char *p)
 	t.family = family_of(py, addr);
 	name_of(py, addr, t.flags, name, sizeof(name));
 	py_family_prepare(py, &t);
-	if (!row_for(py, name, &t.model_nr) || py->types.count >= PY_NO_TYPE ||
+	if (!row_for(py, name, &t.model_nr) || !room_for_types(py) ||
 	    !cs_vec_push(&py->types, t) ||
 	    !cs_map_put(&py->type_by_addr, addr, (uint32_t)(py->types.count - 1)))
 		return PY_NO_TYPE;

@@ -244,6 +244,10 @@ static void count_references(struct builder *b)
 	for (size_t i = 0; i < g->roots.count; i++)
 		if (root_is_guess(b, &g->roots.items[i]))
 			ask(b, g->roots.items[i].node);
+	for (size_t i = 0; i < g->roots.count; i++)
+		if (b->hg->roots.items.items[g->roots.items[i].tag].kind == CS_ROOT_PY_FIELD &&
+		    !root_is_guess(b, &g->roots.items[i]))
+			count_reference(b, g->roots.items[i].node);
 	for (size_t i = 0; i < b->selves.count; i++)
 		count_reference(b, b->selves.items[i]);
 	for (uint64_t e = 0; e < g->edge_count; e++) {

@@ -121,7 +121,7 @@ bool cs_root_edge(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t
 	struct search s = { .hg = hg, .to = to };
 
 	if (root->kind == CS_ROOT_PY_MODULE || root->kind == CS_ROOT_REGISTERS ||
-	    root->kind == CS_ROOT_PY_FRAME)
+	    root->kind == CS_ROOT_PY_FRAME || (root->kind == CS_ROOT_PY_FIELD && !root->is_guess))
 		return false;
 	s.has_found = find_word(&s, root->range);
 	*out = s.found;

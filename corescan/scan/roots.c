@@ -156,6 +156,71 @@ static void take_data_stack(struct finder *f, cs_addr thread)
 	}
 }
 
+/* Members of states, by name. Of one word: a counted reference. Bigger ones are looked
+ * through: atexit's callbacks (3.10+ a struct), calls that wait, the cache of methods. */
+struct state_field {
+	enum py_field field;
+	const char *text;
+	uint32_t words;
+};
+
+static const struct state_field interp_fields[] = {
+	{ PY_IS_MODULES, "sys.modules", 1 },
+	{ PY_IS_SYSDICT, "sys", 1 },
+	{ PY_IS_BUILTINS, "builtins", 1 },
+	{ PY_IS_DICT, "data that extensions keep for the interpreter", 1 },
+	{ PY_IS_IMPORTLIB, "importlib", 1 },
+	{ PY_IS_IMPORT_FUNC, "builtins.__import__", 1 },
+	{ PY_IS_MODULES_BY_INDEX, "extension modules", 1 },
+	{ PY_IS_CODEC_SEARCH_PATH, "codecs: search functions", 1 },
+	{ PY_IS_CODEC_SEARCH_CACHE, "codecs: cache", 1 },
+	{ PY_IS_CODEC_ERRORS, "codecs: error handlers", 1 },
+	{ PY_IS_BEFORE_FORK, "os.register_at_fork", 1 },
+	{ PY_IS_AFTER_FORK_PARENT, "os.register_at_fork", 1 },
+	{ PY_IS_AFTER_FORK_CHILD, "os.register_at_fork", 1 },
+	{ PY_IS_AUDIT_HOOKS, "sys.addaudithook", 1 },
+	{ PY_IS_INTERNED, "interned strings", 1 },
+	{ PY_IS_ATEXIT, "atexit", 4 },
+	{ PY_IS_PENDING, "pending calls", 128 },
+	{ PY_IS_TYPE_CACHE, "cache of methods", 3 * 4096 },
+};
+
+static const struct state_field thread_fields[] = {
+	{ PY_TS_DICT, "data of thread", 1 },
+	{ PY_TS_CONTEXT, "context of thread", 1 },
+	{ PY_TS_EXCEPTION, "exception in flight in thread", 1 },
+	{ PY_TS_EXC_TRACEBACK, "traceback in flight in thread", 1 },
+	{ PY_TS_HANDLED, "exception being handled in thread", 1 },
+	{ PY_TS_ASYNC_EXC, "exception to be raised in thread", 1 },
+	{ PY_TS_TRACE, "sys.settrace of thread", 1 },
+	{ PY_TS_PROFILE, "sys.setprofile of thread", 1 },
+};
+
+static void add_fields(struct finder *f, cs_addr state, uint64_t size, cs_addr thread,
+		       const struct state_field *fields, size_t count)
+{
+	const struct py_layout *l = &f->scan->py->layout;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t off = py_has(l, fields[i].field) ? py_off(l, fields[i].field) : 0;
+		uint64_t len = fields[i].words * 8ull;
+		struct cs_root root = { .kind = CS_ROOT_PY_FIELD, .text = fields[i].text,
+					.range = { state + off, len }, .name = thread,
+					.is_guess = fields[i].words > 1 };
+		uint32_t tag;
+
+		if (!off || off >= size)
+			continue;
+		if (root.range.len > size - off)
+			root.range.len = size - off;
+		tag = add_root(f, root);
+		if (!root.is_guess)
+			hold(f, tag, py_word(f->scan->py, state + off));
+	}
+}
+
+#define COUNT_OF(fields) (sizeof(fields) / sizeof((fields)[0]))
+
 static void python_states(struct finder *f)
 {
 	struct py *py = f->scan->py;
@@ -166,11 +231,14 @@ static void python_states(struct finder *f)
 		cs_addr thread = py_word(py, interp + py_off(l, PY_IS_THREADS_HEAD));
 		struct cs_loop loop = { 0 };
 
+		add_fields(f, interp, py_off(l, PY_IS_SIZE), 0, interp_fields, COUNT_OF(interp_fields));
 		add_root(f, (struct cs_root){ .kind = CS_ROOT_PY_STATE, .is_guess = true,
 					      .range = { interp, py_off(l, PY_IS_SIZE) } });
 		for (int n = 0; thread && n < THREADS_MAX && !cs_loop_closes(&loop, thread) &&
 				py_step(py);
 		     n++) {
+			add_fields(f, thread, py_off(l, PY_TS_SIZE), thread, thread_fields,
+				   COUNT_OF(thread_fields));
 			add_root(f, (struct cs_root){ .kind = CS_ROOT_PY_STATE, .is_guess = true,
 						      .range = { thread, py_off(l, PY_TS_SIZE) } });
 			take_data_stack(f, thread);
@@ -354,7 +422,7 @@ static void look_all(struct finder *f, size_t first, enum cs_root_kind kind)
 {
 	sort_taken(&f->taken);
 	for (size_t i = first; i < f->roots->items.count; i++)
-		if (f->roots->items.items[i].kind == kind)
+		if (f->roots->items.items[i].kind == kind && f->roots->items.items[i].is_guess)
 			look_between(f, (uint32_t)i, f->roots->items.items[i].range);
 }
 
@@ -366,7 +434,8 @@ cs_status cs_roots_find(struct cs_scan *scan, struct cs_nodes *nodes, struct cs_
 
 	if (scan->py)
 		python_roots(&f);
-	look_all(&f, 0, CS_ROOT_PY_STATE); /* before heaps are taken: it may be malloc'ed */
+	look_all(&f, 0, CS_ROOT_PY_FIELD); /* before heaps are taken: it may be malloc'ed */
+	look_all(&f, 0, CS_ROOT_PY_STATE);
 	take_heaps(&f);
 	first = roots->items.count;
 	add_registers(&f);
@@ -411,6 +480,17 @@ static void frame_text(struct cs_scan *scan, cs_addr frame, char *buf, size_t ca
 	snprintf(buf, cap, "%s() in %s", function, slash ? slash + 1 : file);
 }
 
+int64_t cs_root_tid(const struct cs_scan *scan, cs_addr state)
+{
+	const struct cs_image *image = scan->image;
+	uint64_t id = py_word(scan->py, state + py_off(&scan->py->layout, PY_TS_THREAD_ID));
+
+	for (size_t i = 0; i < image->threads.count; i++)
+		if (id && image->threads.items[i].fs_base == id)
+			return image->threads.items[i].tid;
+	return 0;
+}
+
 void cs_root_text(struct cs_scan *scan, const struct cs_root *root, char *buf, size_t cap)
 {
 	char name[NAME_MAX_LEN] = "?";
@@ -423,6 +503,12 @@ void cs_root_text(struct cs_scan *scan, const struct cs_root *root, char *buf, s
 		break;
 	case CS_ROOT_PY_FRAME:
 		frame_text(scan, root->range.start, buf, cap);
+		break;
+	case CS_ROOT_PY_FIELD:
+		if (root->name)
+			snprintf(buf, cap, "%s %" PRId64, root->text, cs_root_tid(scan, root->name));
+		else
+			snprintf(buf, cap, "%s", root->text);
 		break;
 	case CS_ROOT_PY_STATE:
 		snprintf(buf, cap, "interpreter state " CS_ADDR, root->range.start);

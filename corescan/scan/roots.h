@@ -14,6 +14,7 @@
 enum cs_root_kind {
 	CS_ROOT_PY_MODULE, /* its globals; name: a str */
 	CS_ROOT_PY_FRAME,  /* a running function; start: the frame, name: thread state */
+	CS_ROOT_PY_FIELD,  /* a member of a state with a meaning; text: which */
 	CS_ROOT_PY_STATE,  /* an interpreter or thread state */
 	CS_ROOT_DATA,	   /* writable data of a binary; text: its path */
 	CS_ROOT_REGISTERS, /* number: tid */
@@ -25,7 +26,7 @@ struct cs_root {
 	enum cs_root_kind kind;
 	struct cs_range range; /* where its words lie; of a module: the object */
 	cs_addr name;
-	const char *text; /* borrowed from the image; NULL */
+	const char *text; /* borrowed from the image, or static; NULL */
 	int64_t number;
 	bool is_guess;
 };
@@ -52,6 +53,9 @@ uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr wo
 
 /* The lowest stack pointer in a range, and whose it is; 0: no thread's lies there. */
 cs_addr cs_stack_pointer_in(const struct cs_image *image, struct cs_range range, int *tid);
+
+/* The thread of the system that has this thread state; 0: not known. */
+int64_t cs_root_tid(const struct cs_scan *scan, cs_addr state);
 
 /* The sentence a root is named by: "module app.cache", "stack of thread 17". */
 void cs_root_text(struct cs_scan *scan, const struct cs_root *root, char *buf, size_t cap);

@@ -442,18 +442,6 @@ static void find_waste(struct hunt *h, struct cs_error *err)
 
 /* --- names --- */
 
-/* The thread of the system that has this thread state. */
-static int64_t tid_of(const struct cs_scan *scan, cs_addr state)
-{
-	const struct cs_image *image = scan->image;
-	uint64_t id = py_word(scan->py, state + py_off(&scan->py->layout, PY_TS_THREAD_ID));
-
-	for (size_t i = 0; i < image->threads.count; i++)
-		if (id && image->threads.items[i].fs_base == id)
-			return image->threads.items[i].tid;
-	return 0;
-}
-
 static void describe_way(struct hunt *h, const struct cs_way *way, struct cs_suspect_row *row)
 {
 	char name[CS_NAME_MAX];
@@ -463,7 +451,7 @@ static void describe_way(struct hunt *h, const struct cs_way *way, struct cs_sus
 	row->is_guess = way->is_guess;
 	row->is_local = way->root && way->root->kind == CS_ROOT_PY_FRAME;
 	if (row->is_local)
-		row->tid = tid_of(h->hg->scan, way->root->name);
+		row->tid = cs_root_tid(h->hg->scan, way->root->name);
 }
 
 /* Two of those that hold a member of a group. */

@@ -76,6 +76,23 @@ def says_why_an_object_lives(t, interpreter):
     t.equal(view(t.corescan_json([core, "--why", "no.such.type"]), "why"), [], "no such type")
 
 
+# type -> what its way begins with
+ROOTS = {"__main__.Handled": "exception being handled in thread ", "__main__.AtExit": "atexit",
+         "__main__.Search": "codecs: search functions", "__main__.Errors": "codecs: error handlers",
+         "__main__.Profiler": "sys.setprofile of thread "}
+
+
+@check_each(FOUND, name=lambda i: i.version)
+def names_what_the_interpreter_holds(t, interpreter):
+    core, child = t.core_of([interpreter.path, os.path.join(HERE, "root_worker.py")])
+    for name, root in ROOTS.items():
+        rows = view(t.corescan_json([core, "--why", name]), "why")
+        firsts = [r["from"] for r in rows if r["from"].startswith((root, "module " + root))]
+        t.true(firsts, "%s: %s" % (name, rows))
+        if root.endswith(" "):
+            t.true(any(f.endswith(" %d" % child.pid) for f in firsts), "in its thread: %s" % firsts)
+
+
 def leak_worker(t):
     compiler = shutil.which("cc") or shutil.which("gcc")
     if not compiler:

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DEEP = 10000000, BIG = 1000000, SECONDS = 60, PATIENCE_MS = 100 /* sanitized too */ };
+enum { DEEP = 10000000, BIG = 1000000, SECONDS = 60, PATIENCE_MS = 400 /* sanitized too */ };
 
 /* The longest time on the CPU that nobody was asked. */
 static struct {
