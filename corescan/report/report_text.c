@@ -474,10 +474,8 @@ static void write_suspect(struct page *p, unsigned nr, const char *text, const c
 
 	snprintf(lead, sizeof(lead), "%3u", nr);
 	cs_look_item(p->out, &p->look, lead, text ? text : "(no memory)", SUSPECT_INDENT);
-	if (!option)
-		return;
 	fputs("  ", p->out);
-	hint(p, option, "");
+	hint(p, option ? option : "--suspects", "");
 }
 
 /* At most five, the last of them for all there is no room for. */
@@ -494,13 +492,10 @@ static void write_page_suspects(struct page *p)
 	cs_look_paint(p->out, &p->look, CS_PAINT_TITLE);
 	fputs("SUSPECTS\n", p->out);
 	cs_look_paint(p->out, &p->look, CS_PAINT_NONE);
-	for (size_t i = 0; i < most; i++) {
-		const struct cs_suspect_row *row = &a->suspects.items[i];
-
+	for (size_t i = 0; i < most; i++)
 		write_suspect(p, (unsigned)i + 1,
-			      cs_suspect_text(row, p->model->target.present, &words),
-			      cs_suspect_option(row, &words));
-	}
+			      cs_suspect_text(&a->suspects.items[i], p->model->target.present, &words),
+			      cs_suspect_option(&a->suspects.items[i], &words));
 	if (most < count)
 		write_suspect(p, (unsigned)most + 1,
 			      cs_suspects_rest(a->suspects.items + most, count - most, &words),

@@ -180,13 +180,12 @@ bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag)
 	return has;
 }
 
-void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX],
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, char out[CS_NAME_MAX],
 		  char place[CS_PLACE_MAX])
 {
 	const struct cs_root *root = &hg->roots.items.items[tag];
 	char text[CS_PLACE_MAX - 16];
 
-	(void)node;
 	*place = *out = 0;
 	cs_root_text(hg->scan, root, text, sizeof(text));
 	if (root->kind == CS_ROOT_PY_FRAME) {

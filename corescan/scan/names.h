@@ -39,9 +39,9 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 /* The root that says most about a node: its tag; false: it is none. */
 bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag);
 
-/* The name of a node that a root holds, and where that name means something: "app.cache"
- * and "", "orders" and "local of main() in worker.py". */
-void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX],
+/* What names begin with below a root, and where they mean something: "app.cache" and "";
+ * of a frame, whose locals have names of their own, "" and "local of main() in worker.py". */
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, char out[CS_NAME_MAX],
 		  char place[CS_PLACE_MAX]);
 
 /* Both in one: "orders.first (local of main() in worker.py)". */

@@ -204,7 +204,7 @@ static void tell(struct cs_heap_graph *hg, const struct chain *chain, struct cs_
 	} else {
 		out->root = &hg->roots.items.items[chain->tag];
 		out->is_guess = out->root->is_guess;
-		cs_root_name(hg, chain->tag, first, out->name, out->place);
+		cs_root_name(hg, chain->tag, out->name, out->place);
 		t.in_dict = out->root->kind == CS_ROOT_PY_MODULE &&
 			    cs_node_at(&hg->nodes, out->root->range.start) != first;
 		t.in_cell = *out->place && !strcmp(cs_node_type_name(hg, first), "cell");
