@@ -200,9 +200,11 @@ static int run(struct cs_cli *cli)
 		return complain(EXIT_TARGET, &(struct cs_error){ .text = "no memory" });
 	cli->report.look = look_of_stdout(cli->output != NULL);
 	cli->report.target = words_again(cli, again, sizeof(again));
-	cli->scan.graph = !cli->ask_count; /* the default page has suspects */
-	for (size_t i = 0; i < cli->ask_count; i++)
+	cli->scan.graph = cli->scan.suspects = !cli->ask_count; /* the default page */
+	for (size_t i = 0; i < cli->ask_count; i++) {
 		cli->scan.graph |= cs_report_wants_graph(&cli->report, cli->asks[i].view);
+		cli->scan.suspects |= cli->asks[i].view->needs == CS_NEEDS_SUSPECTS;
+	}
 	cli->scan.progress = cs_progress_step;
 	cli->scan.progress_ctx = &progress;
 	cs_progress_begin(&progress, !cli->is_quiet && isatty(STDERR_FILENO), cli->is_verbose);

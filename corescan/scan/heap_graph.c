@@ -105,6 +105,8 @@ static void node_edges(struct builder *b, const struct cs_block *block)
 			return;
 		b->hg->types[b->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
 									 CS_NODE_LONG;
+		if (b->hg->waste)
+			cs_waste_look(b->hg->waste, b->scan->py, &o, b->node, block->len);
 		if (o.type->is_atom)
 			return;
 		b->refs.from = b->node;
@@ -301,6 +303,8 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 		st = cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
 	else
 		st = cs_roots_find(hg->scan, &hg->nodes, hg->graph, &hg->roots, err);
+	if (!st && hg->scan->options.suspects && hg->scan->py)
+		st = cs_waste_create(hg->scan->py, &hg->waste, err);
 	if (!st)
 		st = all_edges(&b, err);
 	if (!st && b.is_out_of_memory)
@@ -348,6 +352,7 @@ void cs_heap_graph_destroy(struct cs_heap_graph *hg)
 	cs_graph_destroy(hg->graph);
 	cs_nodes_deinit(&hg->nodes);
 	cs_roots_deinit(&hg->roots);
+	cs_waste_destroy(hg->waste);
 	free(hg->words);
 	free(hg->types);
 	free(hg);

@@ -9,6 +9,7 @@
 #define CS_HEAP_GRAPH_H
 #include "graph/graph_dom.h"
 #include "scan/roots.h"
+#include "scan/waste.h"
 
 struct cs_heap_graph {
 	struct cs_scan *scan; /* borrowed */
@@ -19,6 +20,7 @@ struct cs_heap_graph {
 	/* Of each node, 4 bytes in all; ask the functions below. */
 	uint16_t *words; /* its block's length / 8; CS_NODE_LONG: ask the block */
 	uint16_t *types; /* row in model->types, or one of the enum's */
+	struct cs_waste *waste; /* seen on the way, option suspects; NULL: nobody looked */
 };
 enum {
 	CS_NODE_OWNED = 0xfffd, /* no object; only its owner keeps it */

@@ -420,7 +420,7 @@ static void find_waste(struct hunt *h, struct cs_error *err)
 	struct py_obj o;
 	char value[96] = "";
 
-	if (cs_waste(hg, &copies, &room, err))
+	if (cs_waste_answer(hg, &copies, &room, err))
 		return;
 	if (copies.bytes >= h->least && copies.example != CS_NO_NODE) {
 		if (!hg->scan->options.no_values && cs_node_object(hg, copies.example, &o))

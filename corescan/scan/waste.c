@@ -2,6 +2,7 @@
 
 #include "cpython/py_census.h"
 #include "cpython/py_waste.h"
+#include "scan/heap_graph.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,8 @@
 /* A str is a number: the upper bits of its text's fingerprint, and the size of its block in
  * units of 16 bytes below. Equal texts have equal blocks, so that sorting brings them
  * together with what they cost. */
-enum { UNIT = 16, SIZE_BITS = 16, DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, EVERY = 1 << 16 };
-
-struct strs {
-	CS_VEC(uint64_t) items;
-};
+enum { UNIT = 16, SIZE_BITS = 16, DIGIT_BITS = 11, DIGITS = 1 << DIGIT_BITS, EVERY = 1 << 16,
+       HIGH = 31 /* bits from here on bring equal ones together, but for a few */ };
 
 static uint64_t pack(uint64_t fingerprint, uint64_t len)
 {
@@ -44,84 +42,128 @@ static void sort_digit(const uint64_t *from, uint64_t *to, size_t n, unsigned sh
 		to[at[from[i] >> shift & (DIGITS - 1)]++] = from[i];
 }
 
-/* Digit by digit: six passes over memory, however many there are. */
-static cs_status sort(struct strs *s, struct cs_pulse *pulse, struct cs_error *err)
+static int by_number(const void *a, const void *b)
 {
-	uint64_t *from = s->items.items;
-	uint64_t *to = malloc(s->items.count * sizeof(*to) + 1), *swap;
+	const uint64_t *x = a, *y = b;
+
+	return (*x > *y) - (*x < *y);
+}
+
+/* Of millions hardly any two that differ have their upper bits in common: three passes
+ * over memory sort by those, and what is left is next to each other. */
+static cs_status sort(struct cs_waste *w, struct cs_pulse *pulse, struct cs_error *err)
+{
+	size_t n = w->strs.count;
+	uint64_t *from = w->strs.items, *to = malloc(n * sizeof(*to) + 1), *swap;
 
 	if (!to)
 		return cs_fail(err, CS_NOMEM, 0, "no memory to compare strings");
-	for (unsigned shift = 0; shift < 64 && !cs_pulse_stops(pulse); shift += DIGIT_BITS) {
-		sort_digit(from, to, s->items.count, shift);
+	for (unsigned shift = HIGH; shift < 64 && !cs_pulse_stops(pulse); shift += DIGIT_BITS) {
+		sort_digit(from, to, n, shift);
 		swap = from;
 		from = to;
 		to = swap;
 	}
 	free(to);
-	s->items.items = from;
+	w->strs.items = from;
+	for (size_t i = 0, end; i < n && !cs_pulse_stops(pulse); i = end) {
+		bool differ = false;
+
+		for (end = i + 1; end < n && from[end] >> HIGH == from[i] >> HIGH; end++)
+			differ |= from[end] != from[i];
+		if (differ)
+			qsort(from + i, end - i, sizeof(*from), by_number);
+	}
 	return CS_OK;
 }
 
 /* Runs of equal texts; the text that wastes most. */
-static uint64_t count_copies(const struct strs *s, struct cs_copies *out)
+static uint64_t count_copies(const struct cs_waste *s, struct cs_copies *out)
 {
 	uint64_t worst = 0, worst_bytes = 0;
 
-	for (size_t i = 0, end; i < s->items.count; i = end) {
+	for (size_t i = 0, end; i < s->strs.count; i = end) {
 		uint64_t bytes;
 
-		for (end = i + 1; end < s->items.count && s->items.items[end] == s->items.items[i];)
+		for (end = i + 1; end < s->strs.count && s->strs.items[end] == s->strs.items[i];)
 			end++;
-		bytes = (end - i - 1) * bytes_of(s->items.items[i]);
+		bytes = (end - i - 1) * bytes_of(s->strs.items[i]);
 		out->count += end - i - 1;
 		out->bytes += bytes;
 		if (bytes <= worst_bytes)
 			continue;
 		worst_bytes = bytes;
-		worst = s->items.items[i];
+		worst = s->strs.items[i];
 		out->most = end - i;
 	}
 	return worst;
 }
 
-/* Is a type's row one whose objects are looked at? */
 enum { LOOK_NOT, LOOK_STR, LOOK_ROOM };
 
-static unsigned char *looks(const struct py *py, const struct cs_model *m)
+cs_status cs_waste_create(const struct py *py, struct cs_waste **out, struct cs_error *err)
 {
-	unsigned char *look = calloc(m->types.count + 1, 1);
+	struct cs_waste *w = calloc(1, sizeof(*w));
 
-	for (size_t i = 0; look && i < py->types.count; i++) {
+	if (w)
+		w->look = calloc(py->model->types.count + 1, 1);
+	if (!w || !w->look) {
+		free(w);
+		return cs_fail(err, CS_NOMEM, 0, "no memory to look for waste");
+	}
+	w->types = py->model->types.count;
+	w->room.example = CS_NO_NODE;
+	for (size_t i = 0; i < py->types.count; i++) {
 		const struct py_type *t = &py->types.items[i];
 		const char *family = t->family->name;
 
 		if (t->flags & PY_FLAG_STR)
-			look[t->model_nr] = LOOK_STR;
+			w->look[t->model_nr] = LOOK_STR;
 		else if (family && (!strcmp(family, "list") || !strcmp(family, "dict") ||
 				    !strcmp(family, "set") || !strcmp(family, "bytearray")))
-			look[t->model_nr] = LOOK_ROOM;
+			w->look[t->model_nr] = LOOK_ROOM;
 	}
-	return look;
+	*out = w;
+	return CS_OK;
 }
 
-static void count_room(struct py *py, const struct py_obj *o, uint32_t node, struct cs_spare_room *out)
+void cs_waste_destroy(struct cs_waste *waste)
+{
+	if (!waste)
+		return;
+	cs_vec_free(&waste->strs);
+	free(waste->look);
+	free(waste);
+}
+
+static void look_at_room(struct cs_waste *w, struct py *py, const struct py_obj *o, uint32_t node)
 {
 	uint64_t bytes = py_spare_room(py, o);
 
 	if (!bytes)
 		return;
-	out->count++;
-	out->bytes += bytes;
-	if (bytes <= out->most)
+	w->room.count++;
+	w->room.bytes += bytes;
+	if (bytes <= w->room.most)
 		return;
-	out->most = bytes;
-	out->example = node;
+	w->room.most = bytes;
+	w->room.example = node;
 }
 
-/* One walk. With `wanted` 0 all strs go into s; else it ends at the first that is wanted. */
-static bool walk(struct cs_heap_graph *hg, const unsigned char *look, struct strs *s,
-		 uint64_t wanted, struct cs_spare_room *room, uint32_t *found)
+void cs_waste_look_slow(struct cs_waste *w, struct py *py, const struct py_obj *o, uint32_t node,
+			uint64_t len)
+{
+	uint64_t fingerprint;
+
+	if (w->look[o->type->model_nr] == LOOK_ROOM)
+		look_at_room(w, py, o, node);
+	else if (py_str_fingerprint(py, o, &fingerprint) &&
+		 !cs_vec_push(&w->strs, pack(fingerprint, len)))
+		w->is_out_of_memory = true;
+}
+
+/* Every object; or, with `wanted`, the node of a str that is it. */
+static uint32_t walk(struct cs_heap_graph *hg, struct cs_waste *w, uint64_t wanted)
 {
 	struct py *py = hg->scan->py;
 	struct cs_node_walk walk;
@@ -135,33 +177,24 @@ static bool walk(struct cs_heap_graph *hg, const unsigned char *look, struct str
 		struct py_obj o;
 
 		if (node % EVERY == 0 && cs_pulse_stops(&hg->scan->pulse))
-			return true;
-		if (type >= hg->scan->model.types.count || !look[type] ||
+			break;
+		if (type >= w->types || !w->look[type] || (wanted && w->look[type] != LOOK_STR) ||
 		    !py_object_at_block(py, &block, &o))
 			continue;
-		if (look[type] == LOOK_ROOM) {
-			if (!wanted)
-				count_room(py, &o, node, room);
-		} else if (py_str_fingerprint(py, &o, &fingerprint)) {
-			uint64_t packed = pack(fingerprint, block.len);
-
-			if (wanted && packed == wanted) {
-				*found = node;
-				return true;
-			}
-			if (!wanted && !cs_vec_push(&s->items, packed))
-				return false;
-		}
+		if (!wanted)
+			cs_waste_look_slow(w, py, &o, node, block.len);
+		else if (py_str_fingerprint(py, &o, &fingerprint) &&
+			 pack(fingerprint, block.len) == wanted)
+			return node;
 	}
-	return true;
+	return CS_NO_NODE;
 }
 
-cs_status cs_waste(struct cs_heap_graph *hg, struct cs_copies *copies, struct cs_spare_room *room,
-		   struct cs_error *err)
+cs_status cs_waste_answer(struct cs_heap_graph *hg, struct cs_copies *copies,
+			  struct cs_spare_room *room, struct cs_error *err)
 {
 	struct cs_scan *scan = hg->scan;
-	struct strs s = { 0 };
-	unsigned char *look;
+	struct cs_waste *w = hg->waste;
 	cs_status st = CS_OK;
 	uint64_t worst;
 
@@ -169,15 +202,21 @@ cs_status cs_waste(struct cs_heap_graph *hg, struct cs_copies *copies, struct cs
 	*room = (struct cs_spare_room){ .example = CS_NO_NODE };
 	if (!scan->py)
 		return CS_OK;
-	look = looks(scan->py, &scan->model);
-	if (!look || !walk(hg, look, &s, 0, room, NULL))
+	hg->waste = NULL;
+	if (!w) {
+		st = cs_waste_create(scan->py, &w, err);
+		if (st)
+			return st;
+		walk(hg, w, 0);
+	}
+	if (w->is_out_of_memory)
 		st = cs_fail(err, CS_NOMEM, 0, "no memory to compare strings");
 	if (!st)
-		st = sort(&s, &scan->pulse, err);
-	worst = st ? 0 : count_copies(&s, copies);
-	if (worst && !walk(hg, look, &s, worst, room, &copies->example))
-		st = cs_fail(err, CS_NOMEM, 0, "no memory to compare strings");
-	cs_vec_free(&s.items);
-	free(look);
+		st = sort(w, &scan->pulse, err);
+	worst = st ? 0 : count_copies(w, copies);
+	*room = w->room;
+	if (worst)
+		copies->example = walk(hg, w, worst);
+	cs_waste_destroy(w);
 	return st ? st : cs_scan_stopped(scan, err);
 }
