@@ -155,6 +155,8 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 	} else if (any && (edge->kind == PY_EDGE_INDEX || edge->kind == PY_EDGE_VALUE ||
 			   edge->kind == PY_EDGE_KEY || edge->kind == PY_EDGE_WORD)) {
 		snprintf(out, CS_NAME_MAX, "%.*s[...]", room - 5, holder);
+	} else if (edge->kind == PY_EDGE_WORD) {
+		snprintf(out, CS_NAME_MAX, "%.*s->+%" PRId64, room - 32, holder, edge->index);
 	} else if (edge->kind == PY_EDGE_VALUE && in_dict &&
 		   identifier(hg, edge->name, key, sizeof(key))) {
 		snprintf(out, CS_NAME_MAX, "%.*s.%s", room - 130, holder, key);

@@ -103,6 +103,10 @@ def main(out, app):
     live = closure(gc.get_objects(), {})
     IN_GENERATORS.clear()
     garbage = list(make_garbage())
+    if sys.version_info < (3, 11):      # a frame of before, whose memory is used again
+        for o in garbage:
+            if hasattr(o, "generator"):
+                live.pop(id(o.generator.gi_frame), None)
     ids = closure(garbage, live)
     nodes = [i for o in garbage for i in [id(o)]] + [id(n) for o in garbage for n in extra_nodes(o)]
     stuck = [Stuck(i) for i in range(50)]

@@ -233,7 +233,9 @@ def a_deep_list_of_malloc_is_walked_without_a_stack(t):
         core, _ = t.core_of([worker, str(count)])
 
         def check_rows(document, count=count):
-            kept = [r for r in rows_of(document, "dominators") if r["retained"] == count * 24]
+            # a compiler may leave the second one on the stack too
+            kept = [r for r in rows_of(document, "dominators")
+                    if (count - 1) * 24 <= r["retained"] <= count * 24]
             t.true(kept, "one keeps all %d: %s" % (count, rows_of(document, "dominators")))
             lost = collections.Counter()
             for r in rows_of(document, "leaks"):    # what looks different has a row of its own
