@@ -9,9 +9,14 @@
  * is none. Verified once, then O(1). PY_NO_TYPE also without memory. */
 uint32_t py_type_slow(struct py *py, cs_addr addr);
 
+static inline size_t py_type_hit(cs_addr addr)
+{
+	return (addr >> 4 ^ addr >> 12) % PY_TYPE_HITS;
+}
+
 static inline uint32_t py_type_at(struct py *py, cs_addr addr)
 {
-	size_t hit = (addr >> 4 ^ addr >> 12) % PY_TYPE_HITS;
+	size_t hit = py_type_hit(addr);
 	uint32_t nr;
 
 	if (addr % 8 || !addr)
@@ -23,6 +28,28 @@ static inline uint32_t py_type_at(struct py *py, cs_addr addr)
 	py->type_hits[hit].addr = addr;
 	py->type_hits[hit].nr = nr;
 	return nr;
+}
+
+/* The short way for ints and floats: is the object in this block, which the census found
+ * to be one, of a type met lately whose objects refer to nothing? *row is its row in
+ * model->types. False says nothing. */
+static inline bool py_atom_at_block(struct py *py, const struct cs_block *block, uint32_t *row)
+{
+	enum { HEAD = 16, PREFETCH_AHEAD = 1024 };
+	const unsigned char *p = py->skew || block->state != CS_BLOCK_OBJECT ?
+					 NULL : cs_mem_view(py->mem, block->addr, HEAD);
+	const struct py_type *t;
+	cs_addr type;
+
+	if (!p || py->layout.off[PY_OB_TYPE] > HEAD - 8)
+		return false;
+	__builtin_prefetch(p + PREFETCH_AHEAD);
+	type = cs_le64(p + py->layout.off[PY_OB_TYPE]);
+	if (!type || py->type_hits[py_type_hit(type)].addr != type)
+		return false;
+	t = &py->types.items[py->type_hits[py_type_hit(type)].nr];
+	*row = t->model_nr;
+	return t->is_atom && !t->pre;
 }
 
 /* Does an object seem to begin at addr: is its type's type a metatype? Adds no

@@ -1,6 +1,7 @@
 #include "scan/heap_graph.h"
 
 #include "cpython/py_census.h"
+#include "cpython/py_types.h"
 #include "cpython/py_visit.h"
 #include "mem/mem_live.h"
 
@@ -99,8 +100,13 @@ static void guess_edges(struct builder *b, const struct cs_block *block)
 static void node_edges(struct builder *b, const struct cs_block *block)
 {
 	struct py_obj o;
+	uint32_t row;
 
 	if (block->state == CS_BLOCK_OBJECT && b->scan->py) {
+		if (py_atom_at_block(b->scan->py, block, &row)) {
+			b->hg->types[b->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
+			return;
+		}
 		if (!py_object_at_block(b->scan->py, block, &o))
 			return;
 		b->hg->types[b->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
