@@ -98,10 +98,10 @@ def main(out, app):
     generator = generate()
     next(generator)
     call = closure_of(400)
+    IN_GENERATORS.clear()       # before it is asked what lives: these numbers die here
     gc.collect()
     gc.collect()
     live = closure(gc.get_objects(), {})
-    IN_GENERATORS.clear()
     garbage = list(make_garbage())
     if sys.version_info < (3, 11):      # a frame of before, whose memory is used again
         for o in garbage:
