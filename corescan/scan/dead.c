@@ -8,21 +8,12 @@ struct search {
 
 static void look_through(struct search *s, struct cs_range range)
 {
-	struct cs_scan *scan = s->hg->scan;
-	cs_addr at = range.start, addr;
-	const unsigned char *p;
-	uint64_t len;
+	struct cs_guess_walk walk;
+	struct cs_guess guess;
 
-	while ((p = cs_mem_next(scan->image->mem, range, &at, &addr, &len))) {
-		if (cs_pulse_look(&scan->pulse))
-			return;
-		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
-			uint32_t node = cs_roots_guess(scan, &s->hg->nodes, cs_le64(p + i));
-
-			if (node != CS_NO_NODE && s->wanted[node / 64] >> node % 64 & 1)
-				s->found[node / 64] |= 1ull << node % 64;
-		}
-	}
+	cs_guess_walk_init(&walk, s->hg->scan, &s->hg->nodes, range);
+	while (cs_guess_walk_next(&walk, &guess))
+		s->found[guess.node / 64] |= s->wanted[guess.node / 64] & 1ull << guess.node % 64;
 }
 
 static bool is_free(unsigned state)

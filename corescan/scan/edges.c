@@ -195,25 +195,20 @@ static void on_referent(void *ctx, const struct py_edge *edge)
 /* Words of a block nobody knows that lead to a node (to `only`, unless CS_NO_NODE). */
 static void words_of(struct lister *l, struct cs_nodes *nodes, struct cs_range range, uint32_t only)
 {
-	cs_addr at = range.start, addr;
-	const unsigned char *p;
-	uint64_t len;
+	struct cs_guess_walk walk;
+	struct cs_guess guess;
 
-	while ((p = cs_mem_next(l->scan->image->mem, range, &at, &addr, &len))) {
-		if (cs_pulse_look(&l->scan->pulse))
-			return;
-		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
-			cs_addr word = cs_le64(p + i);
-			uint32_t to = cs_roots_guess(l->scan, nodes, word);
-			struct py_edge edge = { .to = word, .kind = PY_EDGE_WORD, .hold = PY_GUESS,
-						.index = (int64_t)(addr + i - range.start) };
+	cs_guess_walk_init(&walk, l->scan, nodes, range);
+	while (cs_guess_walk_next(&walk, &guess)) {
+		cs_addr word = guess.word;
+		struct py_edge edge = { .to = word, .kind = PY_EDGE_WORD, .hold = PY_GUESS,
+					.index = (int64_t)(guess.where - range.start) };
 
-			if (to == CS_NO_NODE || (only != CS_NO_NODE && to != only) ||
-			    (only == CS_NO_NODE && cs_range_has(range, word, 1)) || !takes_row(l))
-				continue;
+		if (only == CS_NO_NODE ? cs_range_has(range, word, 1) : guess.node != only)
+			continue;
+		if (takes_row(l))
 			add_row(l, (struct cs_edge_row){ 0 },
 				(struct draft){ edge, only == CS_NO_NODE ? word : range.start, true });
-		}
 	}
 }
 

@@ -80,21 +80,13 @@ static void take_references(struct py_refs *refs)
 /* What looks like a pointer in memory nobody knows. */
 static void guess_edges(struct builder *b, const struct cs_block *block)
 {
-	struct cs_range range = { block->addr, block->len };
-	cs_addr at = range.start, addr;
-	const unsigned char *p;
-	uint64_t len;
+	struct cs_guess_walk walk;
+	struct cs_guess guess;
 
-	while ((p = cs_mem_next(b->scan->image->mem, range, &at, &addr, &len))) {
-		if (cs_pulse_look(&b->scan->pulse))
-			return;
-		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
-			uint32_t to = cs_roots_guess(b->scan, &b->hg->nodes, cs_le64(p + i));
-
-			if (to != CS_NO_NODE && to != b->node)
-				add_guess(b, b->node, to);
-		}
-	}
+	cs_guess_walk_init(&walk, b->scan, &b->hg->nodes, (struct cs_range){ block->addr, block->len });
+	while (cs_guess_walk_next(&walk, &guess))
+		if (guess.node != b->node)
+			add_guess(b, b->node, guess.node);
 }
 
 static void node_edges(struct builder *b, const struct cs_block *block)

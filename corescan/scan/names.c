@@ -74,23 +74,16 @@ static void on_edge(void *ctx, const struct py_edge *edge)
 
 static bool find_word(struct search *s, struct cs_range range)
 {
-	struct cs_scan *scan = s->hg->scan;
-	cs_addr at = range.start, addr;
-	const unsigned char *p;
-	uint64_t len;
+	struct cs_guess_walk walk;
+	struct cs_guess guess;
 
-	while ((p = cs_mem_next(scan->image->mem, range, &at, &addr, &len))) {
-		if (cs_pulse_look(&scan->pulse))
-			return false;
-		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
-			cs_addr word = cs_le64(p + i);
-
-			if (cs_roots_guess(scan, &s->hg->nodes, word) != s->to)
-				continue;
-			s->found = (struct py_edge){ .to = word, .kind = PY_EDGE_WORD, .hold = PY_GUESS,
-						     .index = (int64_t)(addr + i - range.start) };
-			return true;
-		}
+	cs_guess_walk_init(&walk, s->hg->scan, &s->hg->nodes, range);
+	while (cs_guess_walk_next(&walk, &guess)) {
+		if (guess.node != s->to)
+			continue;
+		s->found = (struct py_edge){ .to = guess.word, .kind = PY_EDGE_WORD, .hold = PY_GUESS,
+					     .index = (int64_t)(guess.where - range.start) };
+		return true;
 	}
 	return false;
 }

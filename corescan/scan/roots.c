@@ -2,7 +2,7 @@
  *
  * Not looked through: heaps (their blocks are nodes), stacks below sp (dead), and
  * the interpreter's data stacks (their frames are known exactly). The heads of the
- * collector's lists hold nothing: they point in front of objects, see cs_roots_guess(). */
+ * collector's lists hold nothing: they point in front of objects, see guess_at(). */
 #include "scan/roots.h"
 
 #include "base/loop.h"
@@ -54,7 +54,8 @@ static void hold(struct finder *f, uint32_t tag, cs_addr addr)
 		cs_graph_root(f->graph, node, tag);
 }
 
-uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr word)
+/* What a word keeps, if it is a pointer. */
+static uint32_t guess_at(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr word)
 {
 	uint32_t node = word >= nodes->lowest && word < nodes->end ? cs_node_at(nodes, word) :
 								     CS_NO_NODE;
@@ -67,6 +68,32 @@ uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr wo
 	if (block.state == CS_BLOCK_OBJECT && py_object_at_block(scan->py, &block, &o) && word < o.addr)
 		return CS_NO_NODE;
 	return node;
+}
+
+void cs_guess_walk_init(struct cs_guess_walk *w, struct cs_scan *scan, struct cs_nodes *nodes,
+			struct cs_range range)
+{
+	*w = (struct cs_guess_walk){ .scan = scan, .nodes = nodes, .range = range, .at = range.start };
+}
+
+bool cs_guess_walk_next(struct cs_guess_walk *w, struct cs_guess *out)
+{
+	for (;;) {
+		while (w->off + 8 <= w->len) {
+			cs_addr word = cs_le64(w->bytes + w->off), where = w->addr + w->off;
+			uint32_t node = guess_at(w->scan, w->nodes, word);
+
+			w->off += 8;
+			if (node == CS_NO_NODE)
+				continue;
+			*out = (struct cs_guess){ node, word, where };
+			return true;
+		}
+		w->bytes = cs_mem_next(w->scan->image->mem, w->range, &w->at, &w->addr, &w->len);
+		if (!w->bytes || cs_pulse_look(&w->scan->pulse))
+			return false;
+		w->off = cs_align_up(w->addr, 8) - w->addr;
+	}
 }
 
 /* --- Python --- */
@@ -317,7 +344,7 @@ static void add_registers(struct finder *f)
 							     .number = image->threads.items[i].tid });
 
 		for (size_t k = 0; k < CS_REGS; k++) {
-			uint32_t node = cs_roots_guess(f->scan, f->nodes, regs->values[k]);
+			uint32_t node = guess_at(f->scan, f->nodes, regs->values[k]);
 
 			if (node != CS_NO_NODE)
 				cs_graph_root(f->graph, node, tag);
@@ -377,20 +404,12 @@ static void sort_taken(struct ranges *t)
 
 static void look_through(struct finder *f, uint32_t tag, struct cs_range range)
 {
-	cs_addr at = range.start, addr;
-	const unsigned char *p;
-	uint64_t len;
+	struct cs_guess_walk walk;
+	struct cs_guess guess;
 
-	while ((p = cs_mem_next(f->scan->image->mem, range, &at, &addr, &len))) {
-		if (cs_pulse_look(&f->scan->pulse))
-			return;
-		for (uint64_t i = cs_align_up(addr, 8) - addr; i + 8 <= len; i += 8) {
-			uint32_t node = cs_roots_guess(f->scan, f->nodes, cs_le64(p + i));
-
-			if (node != CS_NO_NODE)
-				cs_graph_root(f->graph, node, tag);
-		}
-	}
+	cs_guess_walk_init(&walk, f->scan, f->nodes, range);
+	while (cs_guess_walk_next(&walk, &guess))
+		cs_graph_root(f->graph, guess.node, tag);
 }
 
 /* A range without what is taken. */

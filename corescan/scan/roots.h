@@ -41,15 +41,35 @@ struct cs_roots {
 /* How many nodes of that kind there may be. */
 uint32_t cs_roots_count_frames(struct cs_scan *scan);
 
-/* Find all roots and put them into graph, whose nodes are those of `nodes` and those of frames; tags are indices into roots. What frames refer to is not told here. CS_NOMEM, CS_STOPPED. */
+/* Find all roots and put them into graph, whose nodes are those of `nodes` and those of
+ * frames; tags are indices into roots. What frames refer to is not told here. CS_NOMEM,
+ * CS_STOPPED. */
 cs_status cs_roots_find(struct cs_scan *scan, struct cs_nodes *nodes, struct cs_graph *graph,
 			struct cs_roots *roots, struct cs_error *err);
 void cs_roots_deinit(struct cs_roots *roots);
 
-/* May a word that lies somewhere outside the heap, or in a block nobody knows, be a
- * pointer that keeps this node? One to the front of a Python object (the
- * collector's links) is none. */
-uint32_t cs_roots_guess(struct cs_scan *scan, struct cs_nodes *nodes, cs_addr word);
+/* The words of memory nobody knows (outside the heaps, or a block's) that may be
+ * pointers which keep a node. One to the front of a Python object (the collector's
+ * links) is none. */
+struct cs_guess_walk {
+	struct cs_scan *scan;
+	struct cs_nodes *nodes;
+	struct cs_range range;
+	cs_addr at, addr; /* what comes next; where the bytes at hand lie */
+	const unsigned char *bytes;
+	uint64_t off, len;
+};
+struct cs_guess {
+	uint32_t node;
+	cs_addr word, where; /* the pointer; where it lies, a multiple of 8 */
+};
+
+/* Begin. Borrows scan and nodes, which must outlive the walk. Cannot fail. */
+void cs_guess_walk_init(struct cs_guess_walk *w, struct cs_scan *scan, struct cs_nodes *nodes,
+			struct cs_range range);
+
+/* The next one; false: no more, or told to stop. O(words passed over). */
+bool cs_guess_walk_next(struct cs_guess_walk *w, struct cs_guess *out);
 
 /* The lowest stack pointer in a range, and whose it is; 0: no thread's lies there. */
 cs_addr cs_stack_pointer_in(const struct cs_image *image, struct cs_range range, int *tid);
