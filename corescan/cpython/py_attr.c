@@ -292,26 +292,6 @@ static bool fits_64_bits(const char *digits)
 	return len < room || (len == room && strcmp(digits + negative, most) <= 0);
 }
 
-/* How many things it holds; UINT64_MAX: it is no container. */
-static uint64_t length_of(struct py *py, const struct py_obj *o)
-{
-	static const char *const sized[] = { "list", "tuple", "collections.deque", "bytearray",
-					     "bytes", NULL };
-	const char *family = o->type->family->name ? o->type->family->name : "";
-	enum py_field field = PY_OB_SIZE;
-
-	for (size_t i = 0; sized[i]; i++)
-		if (!strcmp(family, sized[i]))
-			return type_word(py, o->addr, PY_OB_SIZE);
-	if (!strcmp(family, "dict") || !strcmp(family, "collections.OrderedDict"))
-		field = PY_DICT_USED;
-	else if (!strcmp(family, "set") || !strcmp(family, "frozenset"))
-		field = PY_SET_USED;
-	else if (!strcmp(family, "str"))
-		field = PY_STR_LENGTH;
-	return field == PY_OB_SIZE ? UINT64_MAX : type_word(py, o->addr, field);
-}
-
 static void count_text(const char *name, uint64_t n, char *out, size_t cap)
 {
 	char digits[24], grouped[32];
@@ -338,7 +318,6 @@ bool py_attr_object_text(struct py *py, cs_addr addr, bool no_text, char *out, s
 		return false;
 	name = type_name(py, &o);
 	is_str = !strcmp(name, "str") || !strcmp(name, "bytes");
-	n = length_of(py, &o);
 	if (!strcmp(name, "NoneType")) {
 		snprintf(out, cap, "None");
 	} else if (!strcmp(name, "int") || !strcmp(name, "float") || (is_str && !no_text)) {
@@ -347,8 +326,8 @@ bool py_attr_object_text(struct py *py, cs_addr addr, bool no_text, char *out, s
 	} else if (!strcmp(name, "bool")) {
 		py_value(py, &o, out, cap);
 		snprintf(out, cap, "%s", strcmp(out, "0") ? "True" : "False");
-	} else if (n != UINT64_MAX &&
-		   (is_str || !(o.type->flags & (PY_FLAG_STR | PY_FLAG_BYTES)))) {
+	} else if ((is_str || !(o.type->flags & (PY_FLAG_STR | PY_FLAG_BYTES))) &&
+		   py_length(py, &o, &n)) {
 		count_text(name, n, out, cap);
 	} else {
 		snprintf(out, cap, "%.200s " CS_ADDR, name, addr);

@@ -23,7 +23,7 @@ struct py_obj {
 };
 
 struct py_family {
-	const char *name; /* of the CPython type, as tp_name says; NULL: by flag */
+	const char *name; /* of the CPython type, as tp_name says */
 	uint64_t flag;	  /* tp_flags bit that marks it, 0 none */
 	/* Bytes from the object's start that it needs at least; 0: impossible.
 	 * NULL: basicsize + items, from ob_size when there is an itemsize. */

@@ -141,9 +141,8 @@ static void named(struct py *py, const struct py_obj *o, enum py_field field, ch
 
 void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 {
-	const struct py_layout *l = &py->layout;
 	const char *family = o->type->family->name;
-	uint64_t n = o->room >= py_off(l, PY_OB_SIZE) + 8 ? cs_le64(o->p + l->off[PY_OB_SIZE]) : 0;
+	uint64_t n;
 
 	if (!cap)
 		return;
@@ -156,11 +155,8 @@ void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 		bytes_value(py, o, out, cap);
 	else if (!strcmp(family, "dict") || !strcmp(family, "collections.OrderedDict"))
 		dict_value(py, o, out, cap);
-	else if (!strcmp(family, "list") || !strcmp(family, "tuple") ||
-		 !strcmp(family, "collections.deque") || !strcmp(family, "bytearray"))
+	else if (py_length(py, o, &n))
 		snprintf(out, cap, "%" PRIu64 " %s", n, n == 1 ? "item" : "items");
-	else if (!strcmp(family, "set") || !strcmp(family, "frozenset"))
-		snprintf(out, cap, "%" PRIu64 " items", py_word(py, o->addr + py_off(l, PY_SET_USED)));
 	else if (!strcmp(family, "type")) {
 		uint32_t nr = py_type_at(py, o->addr);
 
@@ -184,7 +180,7 @@ bool py_length(struct py *py, const struct py_obj *o, uint64_t *out)
 	static const struct {
 		const char *family;
 		enum py_field field;
-	} containers[] = {
+	} sized[] = {
 		{ "dict", PY_DICT_USED },
 		{ "collections.OrderedDict", PY_DICT_USED },
 		{ "set", PY_SET_USED },
@@ -193,12 +189,14 @@ bool py_length(struct py *py, const struct py_obj *o, uint64_t *out)
 		{ "tuple", PY_OB_SIZE },
 		{ "collections.deque", PY_OB_SIZE },
 		{ "bytearray", PY_OB_SIZE },
+		{ "bytes", PY_OB_SIZE },
+		{ "str", PY_STR_LENGTH },
 	};
 
-	for (size_t i = 0; i < sizeof(containers) / sizeof(containers[0]); i++) {
-		uint64_t off = py_off(&py->layout, containers[i].field);
+	for (size_t i = 0; i < sizeof(sized) / sizeof(sized[0]); i++) {
+		uint64_t off = py_off(&py->layout, sized[i].field);
 
-		if (!o->type->family->name || strcmp(o->type->family->name, containers[i].family))
+		if (strcmp(o->type->family->name, sized[i].family))
 			continue;
 		if (o->room < off + 8)
 			return false;

@@ -7,7 +7,7 @@
  * nothing to say. Never follows more than a handful of pointers. */
 void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap);
 
-/* How many things a container holds: entries of a dict, items of a list, tuple, set,
- * deque or bytearray. False: it is none, or its count is impossible. */
+/* What len() says: entries of a dict, items of a list, tuple, set, deque, bytearray or
+ * bytes, characters of a str. False: it is none of these, or its count is impossible. */
 bool py_length(struct py *py, const struct py_obj *o, uint64_t *out);
 #endif

@@ -209,9 +209,9 @@ static void count_of(struct cs_heap_graph *hg, uint32_t node, struct cs_suspect_
 {
 	struct py_obj o;
 
-	if (!cs_node_object(hg, node, &o) || !py_length(hg->scan->py, &o, &row->count))
-		return;
-	row->count_of = o.type->flags & PY_FLAG_DICT ? "entries" : "items";
+	if (cs_node_object(hg, node, &o) && !(o.type->flags & (PY_FLAG_STR | PY_FLAG_BYTES)) &&
+	    py_length(hg->scan->py, &o, &row->count))
+		row->count_of = o.type->flags & PY_FLAG_DICT ? "entries" : "items";
 }
 
 /* An lru_cache with a bound chains its results in links of its own. */

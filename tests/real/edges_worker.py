@@ -943,7 +943,7 @@ def named():
         coro.send(None)
     except RuntimeError:        # no loop runs
         coro = None
-    table = {"key": [1], 5: [2], ("a", 1): [3], "it's": [4]}
+    table = {"key": [1], 5: [2], ("a", 1): [3], frozenset((9,)): [5], "it's": [4]}
     items, pair = [[0], [1], [2]], ([1], [2])
     default, part = collections.defaultdict(list, x=[1]), functools.partial(print, [1])
     ordered, queue_of = collections.OrderedDict(a=[1]), collections.deque([[1], [2]])
@@ -958,6 +958,7 @@ def named():
             (held, ".__closure__", held.__closure__), (held, ".__globals__", globals()),
             (held, ".__defaults__", held.__defaults__), (held, ".__code__", held.__code__),
             (table, "['key']", table["key"]), (table, "[5]", table[5]), (table, "[<tuple: 2 items>]", table[("a", 1)]),
+            (table, "[<frozenset: 1 item>]", table[frozenset((9,))]),
             (table, "['it\\'s']", table["it's"]), (items, "[2]", items[2]), (pair, "[1]", pair[1]),
             (default, ".default_factory", list), (default, "['x']", default["x"]), (part, ".func", print),
             (ordered, "['a']", ordered["a"]), (queue_of, "[1]", queue_of[1]),
