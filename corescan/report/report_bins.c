@@ -121,7 +121,7 @@ cs_status cs_build_bins(const struct cs_view_source *source, struct cs_table *ta
 	}
 	cs_vec_free(&b.rows);
 	cs_map_deinit(&b.by_key);
-	return ok ? CS_OK : cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
+	return ok ? CS_OK : cs_build_fail(err);
 }
 
 const struct cs_column cs_chunk_columns[] = {
@@ -143,7 +143,7 @@ cs_status cs_build_chunks(const struct cs_view_source *source, struct cs_table *
 					   cs_cell_text(row->type) };
 
 		if (!cs_table_add(table, cells))
-			return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

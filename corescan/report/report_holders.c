@@ -2,11 +2,6 @@
  * nobody keeps. */
 #include "report/report_views.h"
 
-static cs_status no_memory(struct cs_error *err)
-{
-	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
-}
-
 #define TEXT(text) cs_cell_text(text)
 #define COUNT(n) cs_cell_number(CS_CELL_COUNT, n)
 #define BYTES(n) cs_cell_number(CS_CELL_BYTES, n)
@@ -32,7 +27,7 @@ cs_status cs_build_dominators(const struct cs_view_source *source, struct cs_tab
 					   BYTES(r->shallow), BYTES(r->retained), COUNT(r->count) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -54,7 +49,7 @@ cs_status cs_build_why(const struct cs_view_source *source, struct cs_table *tab
 					   TEXT(r->type) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -87,10 +82,10 @@ cs_status cs_build_leaks(const struct cs_view_source *source, struct cs_table *t
 		const struct cs_leak_row *r = &source->answer->leaks.items[i];
 		struct cs_cell cells[] = { TEXT(r->kind), TEXT(r->type), COUNT(r->count),
 					   BYTES(r->bytes), ADDRESS(r->example),
-				   TEXT(traces(r, &table->strings)) };
+					   TEXT(traces(r, &table->strings)) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

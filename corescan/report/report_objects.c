@@ -2,11 +2,6 @@
  * the references of one object. */
 #include "report/report_views.h"
 
-static cs_status no_memory(struct cs_error *err)
-{
-	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
-}
-
 #define TEXT(text) cs_cell_text(text)
 #define ADDRESS(a) cs_cell_number(CS_CELL_ADDRESS, a)
 #define BYTES(n) cs_cell_number(CS_CELL_BYTES, n)
@@ -30,7 +25,7 @@ cs_status cs_build_edges(const struct cs_view_source *source, struct cs_table *t
 					   r->bytes != CS_NO_BYTES ? BYTES(r->bytes) : TEXT(NULL) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -113,7 +108,7 @@ cs_status cs_build_instances(const struct cs_view_source *source, struct cs_tabl
 				cells[FIXED + k].type = CS_CELL_DIGITS;
 		}
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

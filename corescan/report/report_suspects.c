@@ -203,11 +203,6 @@ const char *cs_suspects_rest(const struct cs_suspect_row *rows, size_t count, st
 	return text ? cs_arena_printf(arena, "%s.", text) : NULL;
 }
 
-static cs_status no_memory(struct cs_error *err)
-{
-	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
-}
-
 cs_status cs_build_suspects(const struct cs_view_source *source, struct cs_table *table,
 			    struct cs_error *err)
 {
@@ -227,7 +222,7 @@ cs_status cs_build_suspects(const struct cs_view_source *source, struct cs_table
 		};
 
 		if (!text || !cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

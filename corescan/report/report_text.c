@@ -191,6 +191,32 @@ static void leave_line(struct page *p)
 	p->is_begun = true;
 }
 
+static void write_table(struct page *p, struct cs_table *t, const struct cs_layout *layout)
+{
+	leave_line(p);
+	cs_layout_write(p->out, t, layout, &p->look);
+	cs_table_deinit(t);
+}
+
+/* A view, unless it has no rows. */
+static cs_status write_if_any(struct page *p, const struct cs_view *view,
+			      const struct cs_report_options *options, bool is_brief,
+			      struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = view->title, .is_brief = is_brief };
+	const struct cs_ask ask = { .view = view };
+	struct cs_table t;
+	cs_status st = cs_report_table(p->model, &ask, options, &t, err);
+
+	if (st)
+		return st;
+	if (t.total_rows)
+		write_table(p, &t, &layout);
+	else
+		cs_table_deinit(&t);
+	return CS_OK;
+}
+
 static void note(const struct page *p, const char *words)
 {
 	cs_look_paint(p->out, &p->look, CS_PAINT_WARN);
@@ -331,9 +357,7 @@ static cs_status write_anomalies(struct page *p, struct cs_error *err)
 	if (st)
 		return st;
 	t.more_rows += (size_t)(p->model->anomaly_count - p->model->anomalies.count);
-	leave_line(p);
-	cs_layout_write(p->out, &t, &layout, &p->look);
-	cs_table_deinit(&t);
+	write_table(p, &t, &layout);
 	return CS_OK;
 }
 
@@ -387,24 +411,12 @@ static void write_unreached(const struct page *p, const struct cs_answer *answer
 /* What belongs to a view, when there is any of it. */
 static cs_status write_also(struct page *p, const struct cs_view *view, struct cs_error *err)
 {
-	const struct cs_layout layout = { .title = view->title };
 	struct cs_report_options options = *p->options;
-	struct cs_ask ask = { .view = view };
-	struct cs_table t;
-	cs_status st;
 
 	options.sort = NULL;
 	options.seen = NULL;
 	options.skip = 0;
-	st = cs_report_table(p->model, &ask, &options, &t, err);
-	if (st)
-		return st;
-	if (t.total_rows) {
-		leave_line(p);
-		cs_layout_write(p->out, &t, &layout, &p->look);
-	}
-	cs_table_deinit(&t);
-	return CS_OK;
+	return write_if_any(p, view, &options, false, err);
 }
 
 static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_error *err)
@@ -415,9 +427,7 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 
 	if (st)
 		return st;
-	leave_line(p);
-	cs_layout_write(p->out, &t, &layout, &p->look);
-	cs_table_deinit(&t);
+	write_table(p, &t, &layout);
 	if (!ask->answer)
 		write_absent(p, ask);
 	else
@@ -460,9 +470,7 @@ static cs_status write_page_summary(struct page *p, struct cs_error *err)
 		return st;
 	if (!p->options->has_top)
 		cs_table_fold(&t, p->model->target.present / 100, PAGE_LEAST, PAGE_MOST);
-	leave_line(p);
-	cs_layout_write(p->out, &t, &layout, &p->look);
-	cs_table_deinit(&t);
+	write_table(p, &t, &layout);
 	write_missing(p);
 	return CS_OK;
 }
@@ -524,34 +532,20 @@ static cs_status write_page_types(struct page *p, size_t *types, bool *has_more,
 	snprintf(aside, sizeof(aside), "top %zu of %s", t.order.count, all);
 	if (t.more_rows)
 		layout.aside = aside;
-	leave_line(p);
-	cs_layout_write(p->out, &t, &layout, &p->look);
 	*types = t.total_rows;
 	*has_more = t.more_rows;
-	cs_table_deinit(&t);
+	write_table(p, &t, &layout);
 	return CS_OK;
 }
 
 static cs_status write_page_threads(struct page *p, struct cs_error *err)
 {
-	const struct cs_ask ask = { .view = &cs_view_threads_short };
-	const struct cs_layout layout = { .title = cs_view_threads_short.title, .is_brief = true };
 	struct cs_report_options options = *p->options;
-	struct cs_table t;
-	cs_status st;
 
 	options.sort = NULL;
 	options.top = PAGE_THREADS;
 	options.has_top = true;
-	st = cs_report_table(p->model, &ask, &options, &t, err);
-	if (st)
-		return st;
-	if (t.total_rows) {
-		leave_line(p);
-		cs_layout_write(p->out, &t, &layout, &p->look);
-	}
-	cs_table_deinit(&t);
-	return CS_OK;
+	return write_if_any(p, &cs_view_threads_short, &options, true, err);
 }
 
 /* Where the page leads. */

@@ -16,11 +16,6 @@ enum {
 	SHORT_BESIDE = 36, SHORT_LEAST = 44 /* columns beside a stack there, and of it */
 };
 
-static cs_status no_memory(struct cs_error *err)
-{
-	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
-}
-
 #define TEXT(text) cs_cell_text(text)
 #define ID(n) cs_cell_number(CS_CELL_ID, n)
 #define NUMBER(n) cs_cell_number(CS_CELL_SIZE, n)
@@ -375,7 +370,7 @@ cs_status cs_build_threads(const struct cs_view_source *source, struct cs_table 
 {
 	const struct cs_threads *threads = &source->model->threads;
 	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
-				 threads->has_retained,				 source->no_values, source->is_verbose };
+				 threads->has_retained, source->no_values, source->is_verbose };
 
 	for (size_t i = 0; i < threads->rows.count; i++) {
 		const struct cs_thread_row *t = &threads->rows.items[i];
@@ -386,7 +381,7 @@ cs_status cs_build_threads(const struct cs_view_source *source, struct cs_table 
 		if (!make_python(&m, &t->python, &cells[3]) ||
 		    !make_native(&m, &t->native, &cells[4]) ||
 		    !make_stack(&m, t, &cells[5]) || !cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -480,14 +475,14 @@ static cs_status build_short(const struct cs_view_source *source, struct cs_tabl
 	struct groups g = { .count = 0 };
 
 	if (!find_groups(source, table, true, &g) || !find_groups(source, table, false, &g))
-		return no_memory(err);
+		return cs_build_fail(err);
 	for (size_t i = 0; i < g.count; i++) {
 		const struct cs_thread_row *t = g.items[i].first;
 		struct cs_cell cells[] = { ID((uint64_t)t->tid), TEXT(t->name), TEXT(g.items[i].stack),
 					   TEXT(short_note(&table->strings, t, g.items[i].alike)) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -512,7 +507,7 @@ cs_status cs_build_tasks(const struct cs_view_source *source, struct cs_table *t
 {
 	const struct cs_threads *threads = &source->model->threads;
 	const struct maker m = { &table->strings, table->pulse, threads->has_locals,
-				 threads->has_retained,				 source->no_values, false };
+				 threads->has_retained, source->no_values, false };
 
 	for (size_t i = 0; i < threads->tasks.count; i++) {
 		const struct cs_task_row *t = &threads->tasks.items[i];
@@ -522,7 +517,7 @@ cs_status cs_build_tasks(const struct cs_view_source *source, struct cs_table *t
 					   TEXT(t->stack.ends) };
 
 		if (!make_python(&m, &t->stack, &cells[4]) || !cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

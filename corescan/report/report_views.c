@@ -17,7 +17,7 @@ const char *cs_allocator_name(enum cs_allocator allocator)
 	return allocator == CS_ALLOC_PYMALLOC ? "pymalloc" : "glibc";
 }
 
-static cs_status no_memory(struct cs_error *err)
+cs_status cs_build_fail(struct cs_error *err)
 {
 	return cs_fail(err, CS_NOMEM, 0, "no memory for the report's rows");
 }
@@ -57,7 +57,7 @@ static cs_status build_summary(const struct cs_view_source *source, struct cs_ta
 		if (i == CS_UNEXPLAINED)
 			table->last_row = (uint32_t)cs_table_rows(table);
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -101,10 +101,10 @@ static cs_status build_by_type(const struct cs_view_source *source, struct cs_ta
 	table->whole = m->target.present;
 	for (size_t i = 0; i < m->types.count; i++)
 		if (!add_type(table, &m->types.items[i], m->target.present))
-			return no_memory(err);
+			return cs_build_fail(err);
 	for (size_t i = 0; i < 2; i++)
 		if (!add_type(table, &raw[i], m->target.present))
-			return no_memory(err);
+			return cs_build_fail(err);
 	return CS_OK;
 }
 
@@ -126,7 +126,7 @@ static cs_status build_by_size(const struct cs_view_source *source, struct cs_ta
 					   COUNT(row->count), BYTES(row->bytes) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -156,7 +156,7 @@ static cs_status build_arenas(const struct cs_view_source *source, struct cs_tab
 					   COUNT(a->threads) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -176,7 +176,7 @@ static cs_status build_object(const struct cs_view_source *source, struct cs_tab
 	};
 
 	if (!source->answer && (!cs_table_add(table, absent[0]) || !cs_table_add(table, absent[1])))
-		return no_memory(err);
+		return cs_build_fail(err);
 	for (size_t i = 0; source->answer && i < source->answer->rows.count; i++) {
 		const struct cs_answer_row *row = &source->answer->rows.items[i];
 		enum cs_cell_type type = row->is_address ? CS_CELL_ADDRESS : CS_CELL_SIZE;
@@ -186,7 +186,7 @@ static cs_status build_object(const struct cs_view_source *source, struct cs_tab
 		if (source->no_values && row->text && !strcmp(row->field, "value"))
 			continue;
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -208,7 +208,7 @@ static cs_status build_doctor(const struct cs_view_source *source, struct cs_tab
 					   TEXT(f->proof) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }
@@ -229,7 +229,7 @@ static cs_status build_anomalies(const struct cs_view_source *source, struct cs_
 					   TEXT(a->text) };
 
 		if (!cs_table_add(table, cells))
-			return no_memory(err);
+			return cs_build_fail(err);
 	}
 	return CS_OK;
 }

@@ -78,6 +78,9 @@ const char *cs_kind_name(enum cs_type_kind kind);
 const char *cs_allocator_name(enum cs_allocator allocator);
 const char *cs_chunk_state_name(enum cs_block_state state);
 
+/* CS_NOMEM with its text, for a build whose row could not be added. */
+cs_status cs_build_fail(struct cs_error *err);
+
 /* The views of the reference graph; in report_holders.c. */
 extern const struct cs_column cs_dominator_columns[], cs_why_columns[], cs_leak_columns[];
 cs_status cs_build_dominators(const struct cs_view_source *source, struct cs_table *table,
