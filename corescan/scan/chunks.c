@@ -1,10 +1,7 @@
 /* chunks.c - malloc's blocks one behind the other, for --chunks. Types are looked up
  * for the rows of the page only; the rest is counted from the tiles. */
 #include "cpython/py_census.h"
-#include "report/report.h"
 #include "scan/answers.h"
-#include "scan/instances.h"
-#include "scan/threads.h"
 
 enum { GRANULE = 16 };
 
@@ -128,117 +125,19 @@ static struct cs_chunk_row describe(struct cs_scan *scan, cs_addr tile)
 	return row;
 }
 
-static cs_status list_chunks(struct cs_scan *scan, cs_addr addr, uint64_t skip, uint64_t most,
-			     struct cs_answer *out, struct cs_error *err)
+cs_status cs_answer_chunks(struct cs_scan *scan, const struct cs_rows_wish *wish,
+			   struct cs_answer *out, struct cs_error *err)
 {
+	cs_addr addr = wish->addr, tile;
 	struct place p;
-	cs_addr tile;
 
 	if (!find_place(&scan->model.blocks, addr, &p))
 		return cs_fail(err, CS_NOTFOUND, addr, CS_ADDR " is in no heap of malloc", addr);
-	while (out->rows_before < skip && next_block(&p, &tile))
+	while (out->rows_before < wish->skip && next_block(&p, &tile))
 		out->rows_before++;
-	while ((!most || out->chunks.count < most) && next_block(&p, &tile))
+	while ((!wish->most || out->chunks.count < wish->most) && next_block(&p, &tile))
 		if (!cs_vec_push(&out->chunks, describe(scan, tile)))
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the list of blocks");
 	out->rows_behind = count_blocks(p);
-	return CS_OK;
-}
-
-static bool has_retained(const struct cs_view *view)
-{
-	for (const struct cs_column *c = view->columns; c && c->name; c++)
-		if (c->flags & CS_COL_GRAPH)
-			return true;
-	return false;
-}
-
-static struct cs_edge_wish edge_wish(const struct cs_scan *scan, const struct cs_ask *ask,
-				     const struct cs_report_options *options)
-{
-	return (struct cs_edge_wish){ .addr = ask->addr, .skip = options->skip,
-				      .most = cs_report_top(options, ask->view),
-				      .no_values = options->no_values || scan->options.no_values };
-}
-
-/* And, unless only the thing itself is asked for, its neighbours. */
-static cs_status whole_object(struct cs_scan *scan, const struct cs_ask *ask,
-			      const struct cs_report_options *options, struct cs_answer *out,
-			      struct cs_error *err)
-{
-	struct cs_edge_wish wish = edge_wish(scan, ask, options);
-	cs_status st = cs_scan_object(scan, ask->addr, out, err);
-
-	wish.skip = 0;
-	return st || options->is_brief ? st : cs_scan_neighbours(scan, &wish, out, err);
-}
-
-static cs_status instances(struct cs_scan *scan, const struct cs_ask *ask,
-			   const struct cs_report_options *options, struct cs_answer *out,
-			   struct cs_error *err)
-{
-	const char *sort = options->sort ? options->sort : "";
-	struct cs_instances_wish wish = {
-		.type = ask->text,
-		.attrs = options->attrs,
-		.key = !strcmp(sort, "bytes") ? CS_BY_BYTES :
-		       !strcmp(sort, "address") ? CS_BY_ADDRESS : CS_BY_RETAINED,
-		.skip = options->skip,
-		.most = cs_report_top(options, ask->view),
-		.min = options->min,
-		.no_values = options->no_values || scan->options.no_values,
-	};
-
-	return cs_answer_instances(scan, &wish, out, err);
-}
-
-/* What frames keep is told where it can be known. */
-static cs_status threads(struct cs_scan *scan, const struct cs_ask *ask,
-			 const struct cs_report_options *options, struct cs_error *err)
-{
-	cs_status st = cs_scan_threads(scan, options->is_verbose && !scan->options.no_values, err);
-
-	if (st || !(scan->graph || cs_report_wants_graph(options, ask->view)))
-		return st;
-	st = cs_scan_frames_retained(scan, err);
-	return st == CS_STOPPED || st == CS_NOMEM ? st : CS_OK;
-}
-
-cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
-			 const struct cs_report_options *options, struct cs_answer *out,
-			 struct cs_error *err)
-{
-	struct cs_edge_wish wish;
-
-	switch (ask->view->needs) {
-	case CS_NEEDS_OBJECT:
-		return whole_object(scan, ask, options, out, err);
-	case CS_NEEDS_CHUNKS:
-		return list_chunks(scan, ask->addr, options->skip,
-				   cs_report_top(options, ask->view), out, err);
-	case CS_NEEDS_THREADS:
-		return threads(scan, ask, options, err);
-	case CS_NEEDS_DOMINATORS:
-		return cs_answer_dominators(scan, cs_report_top(options, ask->view), options->depth,
-					    out, err);
-	case CS_NEEDS_WHY:
-		return cs_answer_why(scan, ask->addr, ask->text, 0, out, err);
-	case CS_NEEDS_LEAKS:
-		return cs_answer_leaks(scan, out, err);
-	case CS_NEEDS_SUSPECTS:
-		return cs_answer_suspects(scan, out, err);
-	case CS_NEEDS_REFERENTS:
-		wish = edge_wish(scan, ask, options);
-		return cs_answer_referents(scan, &wish, out, err);
-	case CS_NEEDS_REFERRERS:
-		wish = edge_wish(scan, ask, options);
-		return cs_answer_referrers(scan, &wish, out, err);
-	case CS_NEEDS_INSTANCES:
-		return instances(scan, ask, options, out, err);
-	case CS_NEEDS_MODEL:
-		break;
-	}
-	if (has_retained(ask->view) && (scan->graph || cs_report_wants_graph(options, ask->view)))
-		return cs_scan_retained(scan, err);
 	return CS_OK;
 }

@@ -23,7 +23,7 @@ struct draft {
 /* Of whom references are told. */
 struct lister {
 	struct cs_scan *scan;
-	const struct cs_edge_wish *wish;
+	const struct cs_rows_wish *wish;
 	struct cs_answer *out;
 	struct cs_block block; /* where is_block */
 	struct py_obj object;  /* where is_object */
@@ -231,7 +231,7 @@ static cs_status result(struct lister *l, cs_status st, struct cs_error *err)
 	return cs_pulse_result(&l->scan->pulse, st, err);
 }
 
-cs_status cs_answer_referents(struct cs_scan *scan, const struct cs_edge_wish *wish,
+cs_status cs_answer_referents(struct cs_scan *scan, const struct cs_rows_wish *wish,
 			      struct cs_answer *out, struct cs_error *err)
 {
 	struct lister l = { .scan = scan, .wish = wish, .out = out };
@@ -443,7 +443,7 @@ static void weakrefs_of(struct lister *l)
 	}
 }
 
-cs_status cs_answer_referrers(struct cs_scan *scan, const struct cs_edge_wish *wish,
+cs_status cs_answer_referrers(struct cs_scan *scan, const struct cs_rows_wish *wish,
 			      struct cs_answer *out, struct cs_error *err)
 {
 	struct lister l = { .scan = scan, .wish = wish, .out = out };

@@ -195,7 +195,7 @@ static void say_retained(struct pen *pen, struct cs_heap_graph *hg, cs_addr addr
 
 /* Everything else stands without a graph. */
 static cs_status say_referrers(struct pen *pen, struct cs_scan *scan,
-			       const struct cs_edge_wish *wish, struct cs_error *err)
+			       const struct cs_rows_wish *wish, struct cs_error *err)
 {
 	struct cs_answer found = { 0 };
 	struct cs_error why = { .text = "" };
@@ -214,7 +214,7 @@ static cs_status say_referrers(struct pen *pen, struct cs_scan *scan,
 	return st == CS_STOPPED ? cs_pulse_fail(err) : CS_OK;
 }
 
-cs_status cs_scan_neighbours(struct cs_scan *scan, const struct cs_edge_wish *wish,
+cs_status cs_scan_neighbours(struct cs_scan *scan, const struct cs_rows_wish *wish,
 			     struct cs_answer *out, struct cs_error *err)
 {
 	struct cs_answer found = { 0 };
@@ -227,18 +227,4 @@ cs_status cs_scan_neighbours(struct cs_scan *scan, const struct cs_edge_wish *wi
 	if (st)
 		return st == CS_NOTFOUND ? CS_OK : st; /* memory that nobody uses */
 	return say_referrers(&pen, scan, wish, err);
-}
-
-void cs_answer_deinit(struct cs_answer *answer)
-{
-	cs_vec_free(&answer->rows);
-	cs_vec_free(&answer->chunks);
-	cs_vec_free(&answer->holders);
-	cs_vec_free(&answer->steps);
-	cs_vec_free(&answer->leaks);
-	cs_vec_free(&answer->suspects);
-	cs_vec_free(&answer->edges);
-	cs_vec_free(&answer->instances);
-	cs_vec_free(&answer->values);
-	cs_arena_deinit(&answer->strings);
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOTS_DEFAULT = 5, STEPS_MAX = 10000 };
+enum { ROOTS_MAX = 5, STEPS_MAX = 10000 };
 
 static const char *keep(struct cs_answer *out, const char *text)
 {
@@ -89,8 +89,8 @@ static cs_status mark(struct cs_heap_graph *hg, cs_addr addr, const char *type, 
 	return any ? CS_OK : CS_NOTFOUND;
 }
 
-static cs_status find(struct cs_heap_graph *hg, const uint64_t *targets, uint64_t most,
-		      struct cs_answer *out, struct cs_error *err)
+static cs_status find(struct cs_heap_graph *hg, const uint64_t *targets, struct cs_answer *out,
+		      struct cs_error *err)
 {
 	struct cs_pulse *pulse = &hg->scan->pulse;
 	struct cs_graph_reverse *reverse = NULL;
@@ -100,7 +100,7 @@ static cs_status find(struct cs_heap_graph *hg, const uint64_t *targets, uint64_
 	cs_status st = cs_graph_reverse_create(hg->graph, pulse, &reverse, err);
 
 	if (!st)
-		st = cs_paths_create(hg->graph, reverse, targets, (uint32_t)most, pulse, &paths, err);
+		st = cs_paths_create(hg->graph, reverse, targets, ROOTS_MAX, pulse, &paths, err);
 	if (!st) {
 		const struct cs_path *found = cs_paths_found(paths, &count);
 
@@ -114,8 +114,8 @@ static cs_status find(struct cs_heap_graph *hg, const uint64_t *targets, uint64_
 	return st ? st : cs_scan_stopped(hg->scan, err);
 }
 
-cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, uint64_t most,
-			struct cs_answer *out, struct cs_error *err)
+cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, struct cs_answer *out,
+			struct cs_error *err)
 {
 	struct cs_heap_graph *hg;
 	uint64_t *targets;
@@ -128,7 +128,7 @@ cs_status cs_answer_why(struct cs_scan *scan, cs_addr addr, const char *text, ui
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the steps");
 	st = mark(hg, addr, text, targets);
 	if (!st)
-		st = find(hg, targets, most && most < UINT32_MAX ? most : ROOTS_DEFAULT, out, err);
+		st = find(hg, targets, out, err);
 	free(targets);
 	return st;
 }
