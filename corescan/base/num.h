@@ -50,8 +50,16 @@ static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
 	return true;
 }
 
-/* How many bits are set. Not every x86-64 has an instruction for it, and the compiler's
- * function for those that lack it is a call. */
+/* A function that counts bits all the time: compiled twice, since not every x86-64 has an
+ * instruction for it; which one runs is decided when the program is loaded. */
+#if defined(__x86_64__) && __has_attribute(target_clones)
+#define CS_COUNTS_BITS __attribute__((target_clones("popcnt", "default")))
+#else
+#define CS_COUNTS_BITS
+#endif
+
+/* How many bits are set. The compiler's own function is a call where there is no instruction;
+ * of this it makes the instruction where it may. */
 static inline uint32_t cs_count_bits(uint64_t v)
 {
 	v -= v >> 1 & 0x5555555555555555ull;

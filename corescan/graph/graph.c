@@ -109,6 +109,7 @@ static void count_words(struct cs_graph *g)
 }
 
 /* Nodes become codes; a leaf met for the second time is shared. */
+CS_COUNTS_BITS
 static cs_status encode(struct cs_graph *g, uint64_t *met, struct cs_pulse *pulse,
 			struct cs_error *err)
 {

@@ -56,7 +56,7 @@ void cs_nodes_deinit(struct cs_nodes *nodes);
 /* cs_node_at() of an address in another span than the last one near it. */
 uint32_t cs_node_search(struct cs_nodes *nodes, cs_addr addr);
 
-static inline uint32_t cs_node_in_span(const struct cs_node_span *span, cs_addr addr)
+static inline __attribute__((always_inline)) uint32_t cs_node_in_span(const struct cs_node_span *span, cs_addr addr)
 {
 	uint64_t granule = (addr - span->start) / 16, begun;
 	const struct cs_node_word *word = &span->words[granule / 64];
@@ -80,7 +80,7 @@ static inline uint32_t cs_node_in_span(const struct cs_node_span *span, cs_addr 
 
 /* The node whose block holds addr, interior pointers included; CS_NO_NODE when
  * no block in use does (free memory, a header, no heap at all). */
-static inline uint32_t cs_node_at(struct cs_nodes *nodes, cs_addr addr)
+static inline __attribute__((always_inline)) uint32_t cs_node_at(struct cs_nodes *nodes, cs_addr addr)
 {
 	const struct cs_node_span *span =
 		&nodes->spans[nodes->hints[(addr >> CS_NODE_HINT_SHIFT) % CS_NODE_HINTS]];

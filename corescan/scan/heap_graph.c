@@ -46,7 +46,7 @@ static void add_guess(struct builder *b, uint32_t from, uint32_t to)
 		b->is_out_of_memory = true;
 }
 
-static void add_reference(struct builder *b, const struct py_ref *ref)
+static inline __attribute__((always_inline)) void add_reference(struct builder *b, const struct py_ref *ref)
 {
 	uint32_t to = cs_node_at(&b->hg->nodes, ref->to);
 	bool is_counted = ref->hold == PY_STRONG || ref->hold == PY_HIDDEN;
@@ -66,6 +66,7 @@ static void add_reference(struct builder *b, const struct py_ref *ref)
 		cs_graph_edge(b->hg->graph, is_counted ? to : to | UNCOUNTED);
 }
 
+CS_COUNTS_BITS
 static void take_references(struct py_refs *refs)
 {
 	struct builder *b = (struct builder *)refs;
