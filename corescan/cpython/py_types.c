@@ -220,8 +220,13 @@ uint32_t py_type_slow(struct py *py, cs_addr addr)
 	if (py->negatives[slot] == addr)
 		return PY_NO_TYPE;
 	p = cs_mem_view(py->mem, addr, py_off(&py->layout, PY_TP_SIZE));
-	if (p && looks_like_type(py, addr, p))
+	if (p && looks_like_type(py, addr, p)) {
+		if (py->is_reader) {
+			py->met_new_type = true;
+			return PY_NO_TYPE;
+		}
 		nr = add_type(py, addr, p);
+	}
 	if (nr == PY_NO_TYPE)
 		py->negatives[slot] = addr;
 	return nr;

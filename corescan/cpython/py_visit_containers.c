@@ -95,6 +95,15 @@ static cs_addr interned_dict(struct py_visitor *v)
 	return v->plans->interned;
 }
 
+void py_find_dict_marks(struct py *py, struct py_plans *plans)
+{
+	struct py_visitor v = { .py = py, .plans = plans };
+
+	if (py_has(&py->layout, PY_KEYS_LOOKUP))
+		lookdict(&v);
+	interned_dict(&v);
+}
+
 /* Up to 3.11 a stripped interpreter does not say where it is: a big dict that only one holds,
  * of strings that are all interned and their own values. */
 static bool looks_interned(struct py_visitor *v, const struct py_obj *o, const struct py_keys *k)

@@ -159,6 +159,9 @@ extern const struct py_visit_name {
 	py_visit_fn *fn;
 } py_visit_extensions[]; /* ends with NULL */
 
+/* What py_visit_dict() finds out once and keeps in plans. */
+void py_find_dict_marks(struct py *py, struct py_plans *plans);
+
 /* Made at the first question; NULL without memory. */
 struct py_plans *py_plans_of(struct py *py);
 

@@ -85,6 +85,46 @@ bool cs_graph_room(struct cs_graph *g)
 	return true;
 }
 
+/* Make room for `more` in an array that holds `used`. */
+static bool reserve(uint32_t **items, uint64_t *cap, uint64_t used, uint64_t more)
+{
+	uint32_t *grown = NULL;
+
+	if (used + more <= *cap)
+		return true;
+	grown = cs_graph_resize(*items, used + more, sizeof(**items));
+	if (!grown)
+		return false;
+	*items = grown;
+	*cap = used + more;
+	return true;
+}
+
+void cs_graph_append(struct cs_graph *g, const struct cs_graph *other)
+{
+	uint64_t edges = g->edge_count;
+
+	assert(other->node_count == g->node_count);
+	if (!g->failed)
+		g->failed = other->failed;
+	if (!g->failed && other->edge_count > CS_GRAPH_EDGES_MAX - edges)
+		g->failed = CS_LIMIT;
+	if (!g->failed && (!reserve(&g->edges, &g->edge_cap, edges, other->edge_count) ||
+			   !reserve(&g->first, &g->first_cap, g->inner_count, other->inner_count)))
+		g->failed = CS_NOMEM;
+	if (g->failed)
+		return;
+	memcpy(g->edges + edges, other->edges, other->edge_count * sizeof(*g->edges));
+	for (uint32_t i = 0; i < other->inner_count; i++)
+		g->first[g->inner_count + i] = other->first[i] + (uint32_t)edges;
+	for (uint32_t i = 0; i <= g->node_count / 64; i++)
+		g->words[i].inner |= other->words[i].inner;
+	g->edge_count += other->edge_count;
+	g->inner_count += other->inner_count;
+	g->at = other->at == CS_GRAPH_NONE ? g->at : other->at;
+	g->is_open = false;
+}
+
 void cs_graph_root(struct cs_graph *g, uint32_t node, uint32_t tag)
 {
 	assert(node < g->node_count);

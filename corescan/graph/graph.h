@@ -78,6 +78,10 @@ static inline void cs_graph_edge(struct cs_graph *graph, uint32_t to)
 	graph->edges[graph->edge_count++] = to;
 }
 
+/* Add what another graph of as many nodes was told of nodes behind all of this one's;
+ * roots are left out, and it stays as it was. Failures as cs_graph_edge(). O(edges) of the other. */
+void cs_graph_append(struct cs_graph *graph, const struct cs_graph *other);
+
 /* Something outside the graph holds this node. A node may be a root several times, with
  * different tags. Any time before sealing. */
 void cs_graph_root(struct cs_graph *graph, uint32_t node, uint32_t tag);

@@ -259,14 +259,11 @@ static uint64_t select_bit(const struct cs_node_span *ns, uint32_t node)
 	return lo * 64 + (unsigned)__builtin_ctzll(bits);
 }
 
-void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
+/* The span of a node below first_big. */
+static uint32_t select_span(const struct cs_nodes *nodes, uint32_t node)
 {
 	size_t lo = 0, hi = nodes->blocks->spans.count;
 
-	if (node >= nodes->first_big) {
-		cs_blocks_big(nodes->blocks, nodes->big_nr[node - nodes->first_big], out);
-		return;
-	}
 	while (hi - lo > 1) {
 		size_t mid = lo + (hi - lo) / 2;
 
@@ -275,7 +272,19 @@ void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block 
 		else
 			hi = mid;
 	}
-	fill_block(nodes, (uint32_t)lo, select_bit(&nodes->spans[lo], node), node, out);
+	return (uint32_t)lo;
+}
+
+void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block *out)
+{
+	uint32_t span;
+
+	if (node >= nodes->first_big) {
+		cs_blocks_big(nodes->blocks, nodes->big_nr[node - nodes->first_big], out);
+		return;
+	}
+	span = select_span(nodes, node);
+	fill_block(nodes, span, select_bit(&nodes->spans[span], node), node, out);
 }
 
 void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
@@ -283,6 +292,20 @@ void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
 	*walk = (struct cs_node_walk){ .nodes = nodes };
 	if (nodes->blocks->spans.count)
 		walk->left = nodes->spans[0].words[0].used;
+}
+
+void cs_node_walk_from(struct cs_node_walk *walk, struct cs_nodes *nodes, uint32_t node)
+{
+	uint64_t granule;
+
+	*walk = (struct cs_node_walk){ .nodes = nodes, .node = node,
+				       .span = (uint32_t)nodes->blocks->spans.count };
+	if (node >= nodes->first_big)
+		return;
+	walk->span = select_span(nodes, node);
+	granule = select_bit(&nodes->spans[walk->span], node);
+	walk->word = granule / 64;
+	walk->left = nodes->spans[walk->span].words[walk->word].used & ~0ull << granule % 64;
 }
 
 /* On to the next word with a used block; false: there is none in any span. */

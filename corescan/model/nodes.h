@@ -110,6 +110,9 @@ struct cs_node_walk {
 };
 void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes);
 
+/* From this node on, below nodes->count. */
+void cs_node_walk_from(struct cs_node_walk *walk, struct cs_nodes *nodes, uint32_t node);
+
 /* False: there are no more. *node may be NULL. */
 bool cs_node_walk_next(struct cs_node_walk *walk, uint32_t *node, struct cs_block *out);
 #endif

@@ -1,176 +1,28 @@
 #include "scan/heap_graph.h"
 
 #include "cpython/py_census.h"
-#include "cpython/py_types.h"
-#include "cpython/py_visit.h"
 #include "mem/mem_live.h"
+#include "scan/heap_edges.h"
 
 #include <stdlib.h>
-
-/* Python counts references. Where all that are counted are known, a word that points
- * at the object too is a leftover (a free list's entry used long ago, a cache that
- * borrows, a slot above the top of a value stack) and keeps nothing alive. So guesses
- * are remembered, and taken back when the counts are complete. */
-struct guess {
-	uint64_t edge; /* index in graph->edges */
-	uint32_t from;
-};
-
-struct builder {
-	struct py_refs refs; /* first */
-	struct cs_heap_graph *hg;
-	struct cs_scan *scan;
-	uint32_t node;	/* whose edges are being told */
-	CS_VEC(struct guess) guesses; /* edges to objects */
-	CS_VEC(uint32_t) selves; /* nodes, once for each counted reference to itself */
-	/* Counted for those that are guessed at, and others in their groups. */
-	uint8_t *known;	 /* references to a node that its count includes; 255: many */
-	uint64_t *asked; /* bitmap of groups of nodes */
-	bool is_out_of_memory;
-};
 
 enum {
 	GROUP_SHIFT = 10, /* few are guessed at: their groups' bitmap stays near */
 	LOOK_MASK = 65535, /* edges between two looks at the clock */
 };
 
-/* On an edge: the count of what it leads to does not include it. */
-#define UNCOUNTED CS_GRAPH_MARK
-
-static void add_guess(struct builder *b, uint32_t from, uint32_t to)
-{
-	struct guess g = { b->hg->graph->edge_count, from };
-
-	cs_graph_edge(b->hg->graph, to | UNCOUNTED);
-	if (b->scan->py && g.edge < b->hg->graph->edge_count && !cs_vec_push(&b->guesses, g))
-		b->is_out_of_memory = true;
-}
-
-static inline __attribute__((always_inline)) void add_reference(struct builder *b, const struct py_ref *ref)
-{
-	uint32_t to = cs_node_at(&b->hg->nodes, ref->to);
-	bool is_counted = ref->hold == PY_STRONG || ref->hold == PY_HIDDEN;
-
-	if (to == CS_NO_NODE)
-		return;
-	if (to == ref->from) {
-		if (is_counted && !cs_vec_push(&b->selves, to))
-			b->is_out_of_memory = true;
-		return;
-	}
-	if (b->hg->graph->at != ref->from)
-		cs_graph_begin_node(b->hg->graph, ref->from);
-	if (ref->hold == PY_GUESS)
-		add_guess(b, ref->from, to);
-	else
-		cs_graph_edge(b->hg->graph, is_counted ? to : to | UNCOUNTED);
-}
-
-CS_COUNTS_BITS
-static void take_references(struct py_refs *refs)
-{
-	struct builder *b = (struct builder *)refs;
-
-	for (uint32_t i = 0; i < refs->count; i++)
-		cs_node_soon(&b->hg->nodes, refs->items[i].to);
-	for (uint32_t i = 0; i < refs->count; i++)
-		add_reference(b, &refs->items[i]);
-	refs->count = 0;
-}
-
-/* What looks like a pointer in memory nobody knows. */
-static void guess_edges(struct builder *b, const struct cs_block *block)
-{
-	struct cs_guess_walk walk;
-	struct cs_guess guess;
-
-	cs_guess_walk_init(&walk, b->scan, &b->hg->nodes, (struct cs_range){ block->addr, block->len });
-	while (cs_guess_walk_next(&walk, &guess))
-		if (guess.node != b->node)
-			add_guess(b, b->node, guess.node);
-}
-
-static void node_edges(struct builder *b, const struct cs_block *block)
-{
-	struct py_obj o;
-	uint32_t row;
-
-	if (block->state == CS_BLOCK_OBJECT && b->scan->py) {
-		if (py_atom_at_block(b->scan->py, block, &row)) {
-			b->hg->types[b->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
-			return;
-		}
-		if (!py_object_at_block(b->scan->py, block, &o))
-			return;
-		b->hg->types[b->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
-									 CS_NODE_LONG;
-		if (b->hg->waste)
-			cs_waste_look(b->hg->waste, b->scan->py, &o, b->node, block->len);
-		if (o.type->is_atom)
-			return;
-		b->refs.from = b->node;
-		py_visit_refs(b->scan->py, &o, &b->refs);
-	} else if (block->state == CS_BLOCK_USED || block->state == CS_BLOCK_TYPED) {
-		take_references(&b->refs);
-		cs_graph_begin_node(b->hg->graph, b->node);
-		guess_edges(b, block);
-	}
-}
-
-static void on_frame_edge(void *ctx, const struct py_edge *edge)
-{
-	struct builder *b = ctx;
-	uint32_t to = edge->hold == PY_WEAK ? CS_NO_NODE : cs_node_at(&b->hg->nodes, edge->to);
-
-	if (to == CS_NO_NODE)
-		return;
-	if (edge->hold == PY_GUESS) /* its value stack, above the top perhaps */
-		add_guess(b, b->node, to);
-	else
-		cs_graph_edge(b->hg->graph, to);
-}
-
-static void frame_edges(struct builder *b)
-{
-	struct cs_heap_graph *hg = b->hg;
-
-	for (uint32_t i = 0; i < hg->roots.frames.count && !cs_pulse_stops(&b->scan->pulse); i++) {
-		b->node = hg->nodes.count + i;
-		hg->types[b->node] = CS_NODE_BLOCK;
-		hg->words[b->node] = 0;
-		cs_graph_begin_node(hg->graph, b->node);
-		py_visit_frame(b->scan->py, cs_heap_graph_frame(hg, b->node)->range.start,
-			       on_frame_edge, b);
-	}
-}
-
-static cs_status all_edges(struct builder *b, struct cs_error *err)
-{
-	struct cs_node_walk walk;
-	struct cs_block block;
-
-	b->refs.full = take_references;
-	if (b->scan->py)
-		py_visit_begin(b->scan->py);
-	cs_node_walk_init(&walk, &b->hg->nodes);
-	while (cs_node_walk_next(&walk, &b->node, &block)) {
-		cs_pulse_at(&b->scan->pulse, b->node, b->hg->nodes.count);
-		if (cs_pulse_stops(&b->scan->pulse))
-			return cs_pulse_fail(err);
-		b->hg->types[b->node] = block.state == CS_BLOCK_OWNED ? CS_NODE_OWNED : CS_NODE_BLOCK;
-		b->hg->words[b->node] = block.len / 8 < CS_NODE_LONG ? (uint16_t)(block.len / 8) :
-								       CS_NODE_LONG;
-		node_edges(b, &block);
-		if (b->hg->graph->failed)
-			break; /* cs_graph_seal() says why */
-	}
-	take_references(&b->refs);
-	frame_edges(b);
-	if (b->scan->py && py_visit_was_cut(b->scan->py))
-		cs_model_anomaly(&b->scan->model, "python.limit", 0,
-				 "references that lead over the same memory again and again were left");
-	return CS_OK;
-}
+/* Python counts references. Where all that are counted are known, a word that points
+ * at the object too is a leftover (a free list's entry used long ago, a cache that
+ * borrows, a slot above the top of a value stack) and keeps nothing alive. So guesses
+ * are remembered, and taken back when the counts are complete. */
+struct builder {
+	struct cs_heap_graph *hg;
+	struct cs_scan *scan;
+	struct cs_edge_notes notes;
+	/* Counted for those that are guessed at, and others in their groups. */
+	uint8_t *known;	 /* references to a node that its count includes; 255: many */
+	uint64_t *asked; /* bitmap of groups of nodes */
+};
 
 uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node)
 {
@@ -240,8 +92,8 @@ static void count_references(struct builder *b)
 {
 	const struct cs_graph *g = b->hg->graph;
 
-	for (size_t i = 0; i < b->guesses.count; i++)
-		ask(b, g->edges[b->guesses.items[i].edge] & ~UNCOUNTED);
+	for (size_t i = 0; i < b->notes.guesses.count; i++)
+		ask(b, g->edges[b->notes.guesses.items[i].edge] & ~CS_EDGE_UNCOUNTED);
 	for (size_t i = 0; i < g->roots.count; i++)
 		if (root_is_guess(b, &g->roots.items[i]))
 			ask(b, g->roots.items[i].node);
@@ -249,10 +101,10 @@ static void count_references(struct builder *b)
 		if (b->hg->roots.items.items[g->roots.items[i].tag].kind == CS_ROOT_PY_FIELD &&
 		    !root_is_guess(b, &g->roots.items[i]))
 			count_reference(b, g->roots.items[i].node);
-	for (size_t i = 0; i < b->selves.count; i++)
-		count_reference(b, b->selves.items[i]);
+	for (size_t i = 0; i < b->notes.selves.count; i++)
+		count_reference(b, b->notes.selves.items[i]);
 	for (uint64_t e = 0; e < g->edge_count; e++) {
-		if (!(g->edges[e] & UNCOUNTED))
+		if (!(g->edges[e] & CS_EDGE_UNCOUNTED))
 			count_reference(b, g->edges[e]);
 		if (!(e & LOOK_MASK) && cs_pulse_look(&b->scan->pulse))
 			return;
@@ -266,10 +118,10 @@ static void take_back(struct builder *b)
 	size_t kept = 0;
 
 	count_references(b);
-	for (size_t i = 0; i < b->guesses.count && !cs_pulse_stops(&b->scan->pulse); i++) {
-		const struct guess *guess = &b->guesses.items[i];
+	for (size_t i = 0; i < b->notes.guesses.count && !cs_pulse_stops(&b->scan->pulse); i++) {
+		const struct cs_edge_guess *guess = &b->notes.guesses.items[i];
 
-		if (is_explained(b, g->edges[guess->edge] & ~UNCOUNTED))
+		if (is_explained(b, g->edges[guess->edge] & ~CS_EDGE_UNCOUNTED))
 			g->edges[guess->edge] = guess->from;
 	}
 	for (size_t i = 0; i < g->roots.count; i++) {
@@ -305,15 +157,13 @@ static cs_status build(struct cs_heap_graph *hg, struct cs_error *err)
 	if (!st && hg->scan->options.suspects && hg->scan->py)
 		st = cs_waste_create(hg->scan->py, &hg->waste, err);
 	if (!st)
-		st = all_edges(&b, err);
-	if (!st && b.is_out_of_memory)
-		st = cs_fail(err, CS_NOMEM, 0, "no memory for the reference graph");
+		st = cs_heap_edges(hg, &b.notes, err);
 	if (!st)
 		take_back(&b);
 	free(b.known);
 	free(b.asked);
-	cs_vec_free(&b.guesses);
-	cs_vec_free(&b.selves);
+	cs_vec_free(&b.notes.guesses);
+	cs_vec_free(&b.notes.selves);
 	if (!st)
 		st = cs_pulse_step(pulse, "who holds whom", 600, 1000, err);
 	if (!st)

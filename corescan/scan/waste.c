@@ -127,6 +127,19 @@ cs_status cs_waste_create(const struct py *py, struct cs_waste **out, struct cs_
 	return CS_OK;
 }
 
+void cs_waste_append(struct cs_waste *w, const struct cs_waste *other)
+{
+	w->is_out_of_memory |= other->is_out_of_memory;
+	for (size_t i = 0; i < other->strs.count && !w->is_out_of_memory; i++)
+		w->is_out_of_memory = !cs_vec_push(&w->strs, other->strs.items[i]);
+	w->room.count += other->room.count;
+	w->room.bytes += other->room.bytes;
+	if (other->room.most > w->room.most) {
+		w->room.most = other->room.most;
+		w->room.example = other->room.example;
+	}
+}
+
 void cs_waste_destroy(struct cs_waste *waste)
 {
 	if (!waste)

@@ -33,6 +33,8 @@ struct cs_waste { /* 8 bytes a str */
 
 /* Ready to look at objects. CS_NOMEM. */
 cs_status cs_waste_create(const struct py *py, struct cs_waste **out, struct cs_error *err);
+/* Add what another saw, of objects behind all that this one did. */
+void cs_waste_append(struct cs_waste *waste, const struct cs_waste *other);
 void cs_waste_destroy(struct cs_waste *waste);
 
 void cs_waste_look_slow(struct cs_waste *w, struct py *py, const struct py_obj *o, uint32_t node,
