@@ -52,7 +52,7 @@ static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
 
 /* A function that counts bits all the time: compiled twice, since not every x86-64 has an
  * instruction for it; which one runs is decided when the program is loaded. */
-#if defined(__x86_64__) && __has_attribute(target_clones)
+#if defined(__x86_64__) && __has_attribute(target_clones) && !defined(__SANITIZE_THREAD__)
 #define CS_COUNTS_BITS __attribute__((target_clones("popcnt", "default")))
 #else
 #define CS_COUNTS_BITS

@@ -89,8 +89,11 @@ struct py {
 	bool (*claimed)(void *ctx, cs_addr addr);
 	void *claimed_ctx;
 	struct py_plans *plans; /* py_visit.h's; NULL before its first question */
-	bool is_reader;	      /* py_reader.h's: adds no type, */
-	bool met_new_type;    /* but notes that it would have */
+	struct {
+		bool is;	    /* adds no type, */
+		bool met_new_type;  /* but notes that it would have */
+		uint64_t words, steps, table_steps; /* its budgets at the beginning */
+	} reader; /* py_reader.h's */
 };
 
 /* Find the runtime, choose and prove the layout. CS_NOTFOUND: no CPython here.

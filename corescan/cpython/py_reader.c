@@ -45,7 +45,10 @@ struct py *py_reader_create(struct py *py, struct cs_mem *mem, struct cs_model *
 	r->mem = mem;
 	r->model = model;
 	r->claimed = NULL;
-	r->is_reader = true;
+	r->reader.is = true;
+	r->reader.words = py->plans->words_left;
+	r->reader.steps = py->steps_left;
+	r->reader.table_steps = py->table_steps;
 	r->type_by_addr.keys = copy_of(map->keys, map->cap * sizeof(*map->keys));
 	r->type_by_addr.values = copy_of(map->values, map->cap * sizeof(*map->values));
 	r->plans = copy_of(py->plans, sizeof(*py->plans));
@@ -60,18 +63,30 @@ struct py *py_reader_create(struct py *py, struct cs_mem *mem, struct cs_model *
 	return NULL;
 }
 
-bool py_reader_join(struct py *py, struct py *reader)
+/* What is left when the other's part is taken too; 0: one alone would have come to the end. */
+static uint64_t left_of(uint64_t left, uint64_t begun, uint64_t others)
 {
-	cs_addr interned = reader->plans->interned;
-	bool ok = !reader->met_new_type && !reader->model->anomaly_count;
+	return begun - others < left ? left - (begun - others) : 0;
+}
+
+bool py_reader_join(struct py *py, struct py *r)
+{
+	uint64_t words = left_of(py->plans->words_left, r->reader.words, r->plans->words_left);
+	uint64_t steps = left_of(py->steps_left, r->reader.steps, r->steps_left);
+	uint64_t table_steps = left_of(py->table_steps, r->reader.table_steps, r->table_steps);
+	cs_addr interned = r->plans->interned;
+	bool ok = !r->reader.met_new_type && words && steps && table_steps;
 
 	/* the first that looks like it is it: the other did not know */
 	if (interned && py->plans->interned && interned != py->plans->interned)
 		ok = false;
-	if (ok && interned)
+	reader_destroy(r);
+	if (!ok)
+		return false;
+	py->plans->words_left = words;
+	py->steps_left = steps;
+	py->table_steps = table_steps;
+	if (interned)
 		py->plans->interned = interned;
-	if (!reader->plans->words_left)
-		py->plans->words_left = 0;
-	reader_destroy(reader);
-	return ok;
+	return true;
 }

@@ -3,7 +3,8 @@
  * The reader is a copy of everything that visiting changes on its way (hints,
  * budgets, what was found out last); what it shares with the first, types and
  * plans, was complete when it was made. It adds nothing: where it meets a type
- * that nobody knew it says so in the end, and its part is visited again.
+ * that nobody knew, or both together used up what one may, it says so in the end and its
+ * part is visited again, so that nobody can tell how many there were.
  *
  * Invariants
  *  - From create to join the first may do what it likes, also add types.

@@ -221,8 +221,8 @@ uint32_t py_type_slow(struct py *py, cs_addr addr)
 		return PY_NO_TYPE;
 	p = cs_mem_view(py->mem, addr, py_off(&py->layout, PY_TP_SIZE));
 	if (p && looks_like_type(py, addr, p)) {
-		if (py->is_reader) {
-			py->met_new_type = true;
+		if (py->reader.is) {
+			py->reader.met_new_type = true;
 			return PY_NO_TYPE;
 		}
 		nr = add_type(py, addr, p);

@@ -212,6 +212,7 @@ static struct second *second_create(const struct teller *first, uint32_t from, u
 	s->image = *scan->image;
 	s->mem = *scan->image->mem;
 	s->nodes = *first->nodes;
+	s->nodes.blocks = &s->scan.model.blocks;
 	s->image.mem = &s->mem;
 	s->scan.image = &s->image;
 	s->scan.pulse = (struct cs_pulse){ .beat = goes_on, .ctx = s };

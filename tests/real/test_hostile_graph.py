@@ -15,10 +15,11 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from harness import CORESCAN, check, check_each, interpreters, main, skip  # noqa: E402
+from harness import CORESCAN, ROOT, check, check_each, interpreters, main, skip  # noqa: E402
 from spoiled import Core, Mutant, c_core, problem_of, run  # noqa: E402
 
 FOUND, _ = interpreters()
+TWO = os.path.join(os.environ.get("BUILD", os.path.join(ROOT, "build")), "tests/real/tool_two")
 DEEP = int(os.environ.get("CORESCAN_TEST_DEEP", "300000"))
 GRAPH = ["--dominators", "--leaks", "--why", "list", "--json"]
 SMALL_STACK = 1 << 20
@@ -56,6 +57,13 @@ def rows_of(document, name):
     return [r for v in document["views"] if v["view"] == name for r in v["rows"]]
 
 
+def two_problem(path):
+    """Two threads that make the graph agree with one. What is wrong, or None."""
+    done = subprocess.run([TWO, path], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120)
+    return None if done.returncode in (0, 3) else "two threads: %d, %s" % (
+        done.returncode, done.stdout.decode("utf-8", "replace"))
+
+
 def graph_problem(path):
     """What is wrong with what corescan says of the graph, or None."""
     answer = run(path, GRAPH)
@@ -68,6 +76,8 @@ def graph_problem(path):
                 problem = "retains more than there is, or less than itself: %s" % row
         if sum(r["bytes"] for r in rows_of(document, "leaks")) > present:
             problem = "more is leaked than there is"
+    if not problem and os.path.exists(TWO):
+        problem = two_problem(path)
     for name in (path, path + ".out", path + ".err"):
         if not problem or name != path:
             os.unlink(name)

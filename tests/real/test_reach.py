@@ -52,6 +52,9 @@ def says_of_each_object_whether_it_lives(t, row):
         len(garbage), [hex(a) for a in kept[:5]]))
     others = [a for a, state in told.items() if state == 0 and a not in garbage]
     t.equal(len(others), 0, "nothing else is garbage: %s" % [hex(a) for a in others[:5]])
+    done = subprocess.run([TOOL.replace("reached", "two"), core], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.PIPE, timeout=120)
+    t.equal((done.returncode, done.stderr), (0, b""), "two threads make the same graph as one")
     # a reference that was never given back
     stuck = ids_of(out + ".stuck")
     t.equal([hex(a) for a in stuck if told.get(a) != 2][:5], [], "leaked with all they lead to")
