@@ -150,20 +150,10 @@ static uint16_t pre_of(const struct py *py, uint64_t flags)
 	return (uint16_t)pre;
 }
 
-/* FNV-1a, never 0. */
-static uint64_t hash_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return h | 1;
-}
-
 /* Types of one name (a class made twice) share a row. */
 static bool row_for(struct py *py, const char *name, uint32_t *nr)
 {
-	uint64_t key = hash_of(name);
+	uint64_t key = cs_map_key(name);
 
 	/* names chosen to collide get a row each */
 	for (int i = 0; i < COLLISIONS_MAX && cs_map_get(&py->row_by_name, key, nr); i++, key += 2)
