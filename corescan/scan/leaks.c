@@ -14,7 +14,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { WORDS_SHOWN = 4, TEXT_LEAST = 4, BITMAPS = 7 };
 
@@ -117,9 +116,8 @@ static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes
 		row = &f->out->leaks.items[nr];
 	else
 		row = add_row(f, kind,
-			      type == CS_NO_TYPE ?
-				      cs_arena_text(&f->out->strings, text, strlen(text)) :
-				      cs_node_type_name(f->hg, node), key);
+			      type == CS_NO_TYPE ? cs_arena_copy(&f->out->strings, text) :
+						   cs_node_type_name(f->hg, node), key);
 	if (!row)
 		return;
 	if (!row->count++)

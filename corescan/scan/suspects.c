@@ -184,7 +184,7 @@ static const struct crowd *most_of_it(const struct hunt *h)
 
 static const char *keep(struct hunt *h, const char *text)
 {
-	const char *kept = cs_arena_text(&h->out->strings, text, strlen(text));
+	const char *kept = cs_arena_copy(&h->out->strings, text);
 
 	if (!kept)
 		h->is_out_of_memory = true;

@@ -6,7 +6,6 @@
 #include "self_elf.h"
 #include "cs_test.h"
 
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
