@@ -50,6 +50,11 @@ char *cs_arena_text(struct cs_arena *arena, const char *bytes, size_t len)
 	return text;
 }
 
+char *cs_arena_copy(struct cs_arena *arena, const char *text)
+{
+	return cs_arena_text(arena, text, strlen(text));
+}
+
 char *cs_arena_printf(struct cs_arena *arena, const char *fmt, ...)
 {
 	char small[512];

@@ -19,6 +19,9 @@ void *cs_arena_alloc(struct cs_arena *arena, size_t len);
 /* A NUL-terminated copy of len bytes, or NULL. */
 char *cs_arena_text(struct cs_arena *arena, const char *bytes, size_t len);
 
+/* The same of all of a text. */
+char *cs_arena_copy(struct cs_arena *arena, const char *text);
+
 /* printf into the arena, or NULL. */
 char *cs_arena_printf(struct cs_arena *arena, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -20,6 +20,16 @@ static inline size_t cs_map_hash(uint64_t key, size_t cap)
 	return (size_t)((key * 0x9e3779b97f4a7c15ull) >> 20) & (cap - 1);
 }
 
+/* A key for a text, odd; two texts may have the same. FNV-1a. */
+static inline uint64_t cs_map_key(const char *text)
+{
+	uint64_t h = 0xcbf29ce484222325ull;
+
+	for (; *text; text++)
+		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
+	return h | 1;
+}
+
 /* The value of key through *out; false when it is not there. */
 static inline bool cs_map_get(const struct cs_map *map, uint64_t key, uint32_t *out)
 {

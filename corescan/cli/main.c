@@ -118,19 +118,11 @@ struct answers {
 static cs_status look_up_page(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers,
 			      struct cs_error *err)
 {
-	const struct cs_ask ask = { .view = cs_view_find("suspects") };
-	const struct cs_ask types = { .view = cs_view_find("by-type") };
-	cs_status st = cs_scan_answer(scan, &ask, &cli->report, &answers->suspects, err);
+	cs_status st = cs_scan_page(scan, &cli->report, &answers->suspects, err);
 
-	if (!st && cli->report.format != CS_FORMAT_TEXT)
-		st = cs_scan_answer(scan, &types, &cli->report, &answers->suspects, err);
-	if (st == CS_STOPPED)
-		return st;
-	if (st)
+	if (st && st != CS_STOPPED)
 		fprintf(stderr, "corescan: who holds it is not known: %s\n", err->text);
-	else
-		cli->report.suspects = &answers->suspects;
-	return CS_OK;
+	return st == CS_STOPPED ? st : CS_OK;
 }
 
 /* Look up what is not in the model. */

@@ -2,9 +2,10 @@
  * find_name_in_mro), descrobject.c, structmember.c (PyMember_GetOne), 3.8 to 3.14. */
 #include "cpython/py_attr.h"
 #include "cpython/py_number.h"
+#include "cpython/py_plan.h"
 #include "cpython/py_types.h"
 #include "cpython/py_value.h"
-#include "cpython/py_visitor.h"
+#include "cpython/py_visit.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,7 @@
 /* What to visit of a type's instances. CPython Objects/typeobject.c
  * (subtype_traverse, traverse_slots, type_new), 3.8 to 3.14. */
+#include "cpython/py_plan.h"
+
 #include "cpython/py_families.h"
 #include "cpython/py_types.h"
 #include "cpython/py_visitor.h"

@@ -1,6 +1,6 @@
 #include "cpython/py_reader.h"
 
-#include "cpython/py_visitor.h"
+#include "cpython/py_plan.h"
 
 #include <stdlib.h>
 #include <string.h>

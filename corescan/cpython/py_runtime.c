@@ -289,7 +289,7 @@ static void say_unsupported(struct py *py, const struct candidate *c, const char
 
 	t->python.found = true;
 	t->python.version = version_text(py, v);
-	t->python.problem = cs_arena_text(&py->model->strings, why, strlen(why));
+	t->python.problem = cs_arena_copy(&py->model->strings, why);
 	t->python.free_threaded = strstr(why, "free-threaded") != NULL;
 	cs_model_finding(py->model, "CPython runtime", c->found_by, why, "unsupported");
 }

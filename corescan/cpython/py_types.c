@@ -150,20 +150,10 @@ static uint16_t pre_of(const struct py *py, uint64_t flags)
 	return (uint16_t)pre;
 }
 
-/* FNV-1a, never 0. */
-static uint64_t hash_of(const char *text)
-{
-	uint64_t h = 0xcbf29ce484222325ull;
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return h | 1;
-}
-
 /* Types of one name (a class made twice) share a row. */
 static bool row_for(struct py *py, const char *name, uint32_t *nr)
 {
-	uint64_t key = hash_of(name);
+	uint64_t key = cs_map_key(name);
 
 	/* names chosen to collide get a row each */
 	for (int i = 0; i < COLLISIONS_MAX && cs_map_get(&py->row_by_name, key, nr); i++, key += 2)
@@ -230,4 +220,28 @@ uint32_t py_type_slow(struct py *py, cs_addr addr)
 	if (nr == PY_NO_TYPE)
 		py->negatives[slot] = addr;
 	return nr;
+}
+
+cs_addr py_type_dict(struct py *py, cs_addr type)
+{
+	const struct py_layout *l = &py->layout;
+	cs_addr dict = py_word(py, type + py_off(l, PY_TP_DICT));
+	uint64_t nr;
+
+	if (dict || !py_has(l, PY_IS_STATIC_TYPES) || !py->interp_count)
+		return dict;
+	/* of a static type (3.12+) tp_subclasses is its index in the interpreter, from 1 */
+	nr = py_word(py, type + py_off(l, PY_TP_SUBCLASSES));
+	for (int ext = 0; nr && nr < 4096 && ext < 2; ext++) {
+		enum py_field field = ext ? PY_IS_EXTENSION_TYPES : PY_IS_STATIC_TYPES;
+		cs_addr state;
+
+		if (!py_has(l, field))
+			continue;
+		state = py->interps[py->interp_count - 1] + py_off(l, field) +
+			(nr - 1) * py_off(l, PY_STATIC_TYPE_SIZE);
+		if (py_word(py, state + py_off(l, PY_STATIC_TYPE_TYPE)) == type)
+			return py_word(py, state + py_off(l, PY_STATIC_TYPE_DICT));
+	}
+	return 0;
 }

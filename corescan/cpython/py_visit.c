@@ -104,30 +104,6 @@ bool py_dict_has_values(struct py *py)
 	return py->layout.version >= PY_HEX(3, 13) + 0x100;
 }
 
-cs_addr py_type_dict(struct py *py, cs_addr type)
-{
-	const struct py_layout *l = &py->layout;
-	cs_addr dict = py_word(py, type + py_off(l, PY_TP_DICT));
-	uint64_t nr;
-
-	if (dict || !py_has(l, PY_IS_STATIC_TYPES) || !py->interp_count)
-		return dict;
-	/* of a static type (3.12+) tp_subclasses is its index in the interpreter, from 1 */
-	nr = py_word(py, type + py_off(l, PY_TP_SUBCLASSES));
-	for (int ext = 0; nr && nr < 4096 && ext < 2; ext++) {
-		enum py_field field = ext ? PY_IS_EXTENSION_TYPES : PY_IS_STATIC_TYPES;
-		cs_addr state;
-
-		if (!py_has(l, field))
-			continue;
-		state = py->interps[py->interp_count - 1] + py_off(l, field) +
-			(nr - 1) * py_off(l, PY_STATIC_TYPE_SIZE);
-		if (py_word(py, state + py_off(l, PY_STATIC_TYPE_TYPE)) == type)
-			return py_word(py, state + py_off(l, PY_STATIC_TYPE_DICT));
-	}
-	return 0;
-}
-
 const unsigned char *py_place(struct py_visitor *v, const struct py_obj *o, const char *label)
 {
 	for (unsigned i = 0; i < v->plan->member_count; i++)

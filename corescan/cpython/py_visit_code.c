@@ -1,4 +1,5 @@
 /* type, code, module: CPython Objects/typeobject.c, codeobject.c, moduleobject.c, 3.8 to 3.14. */
+#include "cpython/py_types.h"
 #include "cpython/py_visitor.h"
 
 enum { MODULE_STATE_MAX = 1 << 16, CACHED_WORDS = 4 };

@@ -30,7 +30,7 @@ static cs_status try_file(struct cs_image *image, struct cs_module *module, cons
 		cs_elf_close(elf);
 		return CS_OK;
 	}
-	module->file_path = cs_arena_text(&image->strings, path, strlen(path));
+	module->file_path = cs_arena_copy(&image->strings, path);
 	if (!module->file_path) {
 		cs_elf_close(elf);
 		return cs_fail(err, CS_NOMEM, 0, "no memory for a file name");

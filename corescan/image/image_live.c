@@ -36,7 +36,7 @@ static cs_status add_mappings(struct cs_image *image, const struct cs_live *live
 		};
 
 		if (m.kind == CS_MAPPING_FILE || m.kind == CS_MAPPING_SHARED) {
-			m.path = cs_arena_text(&image->strings, vma->path, strlen(vma->path));
+			m.path = cs_arena_copy(&image->strings, vma->path);
 			if (!m.path)
 				return cs_fail(err, CS_NOMEM, 0, "no memory for the mappings");
 		}
@@ -57,7 +57,7 @@ static cs_status add_threads(struct cs_image *image, const struct cs_live *live,
 			cs_regs_set(&thread.regs, CS_REG_PC, t->pc);
 		}
 
-		thread.name = cs_arena_text(&image->strings, t->name, strlen(t->name));
+		thread.name = cs_arena_copy(&image->strings, t->name);
 		if (!thread.name || !cs_vec_push(&image->threads, thread))
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the threads");
 	}
@@ -75,7 +75,7 @@ cs_status cs_image_of_live(struct cs_live *live, const struct cs_image_options *
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the image");
 	image->is_live = live->proc_fd >= 0;
 	image->pid = live->pid;
-	image->command = cs_arena_text(&image->strings, live->command, strlen(live->command));
+	image->command = cs_arena_copy(&image->strings, live->command);
 	if (!image->command)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the command line");
 	cs_image_read_auxv(image, live->auxv, live->auxv_len);
@@ -85,7 +85,7 @@ cs_status cs_image_of_live(struct cs_live *live, const struct cs_image_options *
 	if (!st)
 		st = cs_image_settle(image, err);
 	if (!st && !image->exe_path && live->exe_path) {
-		image->exe_path = cs_arena_text(&image->strings, live->exe_path, strlen(live->exe_path));
+		image->exe_path = cs_arena_copy(&image->strings, live->exe_path);
 		if (!image->exe_path)
 			st = cs_fail(err, CS_NOMEM, 0, "no memory for a file name");
 	}

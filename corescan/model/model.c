@@ -43,7 +43,7 @@ void cs_model_anomaly(struct cs_model *model, const char *kind, cs_addr addr, co
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 
-	struct cs_anomaly a = { kind, addr, cs_arena_text(&model->strings, text, strlen(text)) };
+	struct cs_anomaly a = { kind, addr, cs_arena_copy(&model->strings, text) };
 
 	if (a.text && !cs_vec_push(&model->anomalies, a))
 		return; /* counted all the same */
@@ -60,10 +60,10 @@ void cs_model_finding(struct cs_model *model, const char *what, const char *foun
 	va_end(ap);
 
 	struct cs_finding f = {
-		.what = cs_arena_text(&model->strings, what, strlen(what)),
-		.value = cs_arena_text(&model->strings, text, strlen(text)),
-		.found_by = cs_arena_text(&model->strings, found_by, strlen(found_by)),
-		.proof = proof ? cs_arena_text(&model->strings, proof, strlen(proof)) : "",
+		.what = cs_arena_copy(&model->strings, what),
+		.value = cs_arena_copy(&model->strings, text),
+		.found_by = cs_arena_copy(&model->strings, found_by),
+		.proof = proof ? cs_arena_copy(&model->strings, proof) : "",
 	};
 
 	if (f.what && f.value && f.found_by && f.proof && !cs_vec_push(&model->findings, f))
@@ -85,7 +85,7 @@ cs_status cs_model_region(struct cs_model *model, struct cs_range range, enum cs
 cs_status cs_model_type(struct cs_model *model, const char *name, enum cs_type_kind kind,
 			uint32_t *nr, struct cs_error *err)
 {
-	struct cs_type t = { .name = cs_arena_text(&model->strings, name, strlen(name)), .kind = kind };
+	struct cs_type t = { .name = cs_arena_copy(&model->strings, name), .kind = kind };
 
 	if (!t.name || model->types.count >= UINT32_MAX || !cs_vec_push(&model->types, t))
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the types");

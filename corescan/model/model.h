@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/pulse.h"
 #include "model/blocks.h"
+#include "model/target.h"
 #include "model/threads.h"
 
 enum cs_category {
@@ -80,31 +81,6 @@ struct cs_mallinfo {
 	uint64_t tcache_count, tcache_bytes;
 	/* malloc_info()'s totals that mallinfo2() does not have; sizes as it adds them */
 	uint64_t system_max, aspace, aspace_mprotect, fast_size, rest_count, rest_size;
-};
-
-struct cs_target_info {
-	const char *kind;    /* "core" or "live" */
-	const char *path;    /* core file; NULL for a live process */
-	const char *name;    /* what else to call it: "localhost:3333"; NULL: the path or pid */
-	bool is_held;	     /* a debugger keeps it stopped */
-	int pid, signal;
-	const char *command; /* "" when unknown */
-	uint64_t threads;
-	struct {
-		bool found, supported, free_threaded, debug;
-		const char *version, *layout; /* "3.11.2"; "dwarf", "debug-offsets", "table" */
-		const char *problem;	      /* why not supported */
-	} python;
-	struct {
-		bool found;
-		const char *version; /* "2.36", NULL when unknown */
-		uint64_t arenas;
-		const char *found_by;	/* "relocation", "memory", "symbol" */
-		const char *other;	/* "jemalloc": another allocator serves malloc; NULL */
-	} libc;
-	uint64_t mapped, present, missing, lost, swapped; /* bytes; lost: to truncation */
-	bool truncated;
-	uint64_t stopped_ns; /* live: how long it was stopped */
 };
 
 struct cs_model {

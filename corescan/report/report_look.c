@@ -2,8 +2,6 @@
 
 #include "report/report_escape.h"
 
-#include <string.h>
-
 void cs_look_paint(FILE *out, const struct cs_look *look, enum cs_paint paint)
 {
 	static const char *const codes[] = {

@@ -93,6 +93,18 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	return CS_OK;
 }
 
+cs_status cs_scan_page(struct cs_scan *scan, struct cs_report_options *page, struct cs_answer *out,
+		       struct cs_error *err)
+{
+	cs_status st = cs_answer_suspects(scan, out, err);
+
+	if (!st && page->format != CS_FORMAT_TEXT)
+		st = cs_scan_retained(scan, err);
+	if (!st)
+		page->suspects = out;
+	return st;
+}
+
 void cs_answer_deinit(struct cs_answer *answer)
 {
 	cs_vec_free(&answer->rows);

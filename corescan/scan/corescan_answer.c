@@ -114,18 +114,14 @@ static cs_status render(struct corescan *cs, const struct cs_ask *ask, size_t co
 
 /* What the default page needs. A process that runs again has no graph: then the page
  * names no suspects. */
-static cs_status set_page(struct corescan *cs, const struct cs_report_options *options,
-			  struct cs_report_options *page, struct cs_answer *answer)
+static cs_status set_page(struct corescan *cs, struct cs_report_options *page,
+			  struct cs_answer *answer)
 {
-	const struct cs_ask ask = { .view = cs_view_find("suspects") };
 	cs_status st = cs_scan_threads(cs->scan, false, &cs->err);
 
-	*page = *options;
 	if (st)
 		return st;
-	st = cs_scan_answer(cs->scan, &ask, options, answer, &cs->err);
-	if (!st)
-		page->suspects = answer;
+	st = cs_scan_page(cs->scan, page, answer, &cs->err);
 	return st == CS_STOPPED ? st : CS_OK;
 }
 
@@ -142,7 +138,7 @@ static int answer_view(struct corescan *cs, const char *view, const char *argume
 	if (view)
 		st = set_ask(cs, view, argument, options, &ask, &answer);
 	else
-		st = set_page(cs, options, &page, &answer);
+		st = set_page(cs, &page, &answer);
 	if (!st)
 		st = render(cs, &ask, view ? 1 : 0, &page, text);
 	st = cs_handle_leave(cs, st);

@@ -108,7 +108,7 @@ static bool is_globals(struct cs_heap_graph *hg, uint32_t node, uint32_t tag)
 
 static const char *keep_place(struct tree *t, const char *place)
 {
-	const char *kept = *place ? cs_arena_text(&t->out->strings, place, strlen(place)) : NULL;
+	const char *kept = *place ? cs_arena_copy(&t->out->strings, place) : NULL;
 
 	if (*place && !kept)
 		t->is_out_of_memory = true;
@@ -279,7 +279,7 @@ static bool add_row(struct tree *t, const struct item *item, struct cs_answer *o
 	struct cs_holder_row row = {
 		.addr = cs_node_addr(t->hg, item->example),
 		.type = cs_node_type_name(t->hg, item->example),
-		.name = cs_arena_text(&out->strings, name, strlen(name)),
+		.name = cs_arena_copy(&out->strings, name),
 		.shallow = item->shallow,
 		.retained = item->retained,
 		.count = item->count,

@@ -40,7 +40,7 @@ struct lister {
 
 static const char *keep(struct lister *l, const char *text)
 {
-	const char *copy = cs_arena_text(&l->out->strings, text, strlen(text));
+	const char *copy = cs_arena_copy(&l->out->strings, text);
 
 	l->is_out_of_memory = l->is_out_of_memory || !copy;
 	return copy;

@@ -272,7 +272,7 @@ static bool add_value(struct finder *f, cs_addr addr, struct py_attr_path *path)
 	value.is_integer = py_attr_text(f->hg->scan->py, &attr, f->wish->no_values, text,
 					sizeof(text));
 	if (attr.state != PY_ATTR_MISSING)
-		value.text = cs_arena_text(&f->out->strings, text, strlen(text));
+		value.text = cs_arena_copy(&f->out->strings, text);
 	return (value.text || attr.state == PY_ATTR_MISSING) && cs_vec_push(&f->out->values, value);
 }
 

@@ -14,7 +14,6 @@
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { WORDS_SHOWN = 4, TEXT_LEAST = 4, BITMAPS = 7 };
 
@@ -85,15 +84,6 @@ static void signature(struct finder *f, uint32_t node, uint64_t bytes, char *out
 		snprintf(out + used, cap - used, ")");
 }
 
-static uint64_t text_key(const char *text, uint64_t kind)
-{
-	uint64_t h = 0xcbf29ce484222325ull ^ kind; /* FNV-1a */
-
-	for (; *text; text++)
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ull;
-	return h | 1;
-}
-
 static struct cs_leak_row *add_row(struct finder *f, unsigned kind, const char *type, uint64_t key)
 {
 	static const char *const words[] = { [KIND_LEAKED] = "leaked",
@@ -120,15 +110,14 @@ static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes
 
 	if (type == CS_NO_TYPE) {
 		signature(f, node, bytes, text, sizeof(text));
-		key = text_key(text, kind);
+		key = cs_map_key(text) ^ kind << 1;
 	}
 	if (cs_map_get(&f->row_of, key, &nr))
 		row = &f->out->leaks.items[nr];
 	else
 		row = add_row(f, kind,
-			      type == CS_NO_TYPE ?
-				      cs_arena_text(&f->out->strings, text, strlen(text)) :
-				      cs_node_type_name(f->hg, node), key);
+			      type == CS_NO_TYPE ? cs_arena_copy(&f->out->strings, text) :
+						   cs_node_type_name(f->hg, node), key);
 	if (!row)
 		return;
 	if (!row->count++)

@@ -32,7 +32,7 @@ static cs_status no_memory(struct cs_error *err)
 /* Into the model; NULL stays NULL. */
 static const char *copy(struct cs_scan *scan, const char *text)
 {
-	return text ? cs_arena_text(&scan->model.strings, text, strlen(text)) : NULL;
+	return text ? cs_arena_copy(&scan->model.strings, text) : NULL;
 }
 
 static void cs_natives_destroyp(struct cs_natives **n)

@@ -42,7 +42,7 @@ static void say(struct pen *pen, const char *field, const char *fmt, ...)
 
 	struct cs_answer_row row = {
 		.field = field,
-		.text = cs_arena_text(&pen->out->strings, text, strlen(text)),
+		.text = cs_arena_copy(&pen->out->strings, text),
 	};
 
 	cs_ignore(row.text && cs_vec_push(&pen->out->rows, row) ? CS_OK : CS_NOMEM, "a row less");

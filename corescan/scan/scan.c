@@ -186,8 +186,7 @@ static void describe_target(struct cs_scan *scan)
 	t->kind = scan->core || (scan->process && scan->process->is_core) ? "core" : "live";
 	t->path = scan->core ? scan->core->path : NULL;
 	if (scan->process && scan->process->name)
-		t->name = cs_arena_text(&scan->model.strings, scan->process->name,
-					strlen(scan->process->name));
+		t->name = cs_arena_copy(&scan->model.strings, scan->process->name);
 	if (scan->process && scan->process->is_core)
 		t->path = t->name;
 	t->is_held = scan->process && !scan->process->is_core;

@@ -89,10 +89,16 @@ void cs_scan_prove(struct cs_scan *scan);
  * owner of a block takes as long as looking at all objects. */
 cs_status cs_scan_object(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,
 			 struct cs_error *err);
+
 /* What the view asked for needs and the model does not have; *out stays empty where
  * the model is enough. CS_NOTFOUND: nothing of that kind is at ask->addr. */
 cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 			 const struct cs_report_options *options, struct cs_answer *out,
 			 struct cs_error *err);
+
+/* The same for the default page: the suspects, which *page then points at, and for what
+ * is not text what types retain. Without a graph neither: the status says why. */
+cs_status cs_scan_page(struct cs_scan *scan, struct cs_report_options *page, struct cs_answer *out,
+		       struct cs_error *err);
 void cs_answer_deinit(struct cs_answer *answer);
 #endif

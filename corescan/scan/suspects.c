@@ -184,7 +184,7 @@ static const struct crowd *most_of_it(const struct hunt *h)
 
 static const char *keep(struct hunt *h, const char *text)
 {
-	const char *kept = cs_arena_text(&h->out->strings, text, strlen(text));
+	const char *kept = cs_arena_copy(&h->out->strings, text);
 
 	if (!kept)
 		h->is_out_of_memory = true;
@@ -222,7 +222,8 @@ static bool is_unbounded(struct hunt *h, const struct spot *s)
 	if (!parent || strcmp(cs_node_type_name(h->hg, parent->node), "functools._lru_cache_wrapper"))
 		return false;
 	for (size_t i = 0; i < h->crowds.count; i++)
-		if (!strcmp(crowd_type(h, &h->crowds.items[i]), "functools._lru_list_elem"))
+		if (!strcmp(cs_node_type_name(h->hg, h->crowds.items[i].example),
+			    "functools._lru_list_elem"))
 			return false;
 	return true;
 }
@@ -257,15 +258,16 @@ static void tell_groups(struct hunt *h)
 
 	for (size_t i = 0; i < h->crowds.count; i++) {
 		const struct crowd *c = &h->crowds.items[i];
-		const char *type = crowd_type(h, c);
-		struct cs_suspect_row row = { .kind = CS_SUSPECT_GROUP, .type = type,
-					      .bytes = c->bytes, .count = c->count,
-					      .addr = cs_node_addr(h->hg, c->example) };
+		const char *type;
 
-		if (c->count < 2 || c->bytes < least || c->bytes < h->least ||
-		    c->biggest >= h->least || !type || is_scaffold(type) || !strcmp(type, "type"))
+		if (c->bytes < least || c->bytes < h->least || c->biggest >= h->least)
 			continue;
-		tell(h, &row, UINT32_MAX);
+		type = crowd_type(h, c);
+		if (type && !is_scaffold(type) && strcmp(type, "type"))
+			tell(h, &(struct cs_suspect_row){
+				.kind = CS_SUSPECT_GROUP, .type = type, .bytes = c->bytes,
+				.count = c->count, .addr = cs_node_addr(h->hg, c->example) },
+			     UINT32_MAX);
 	}
 }
 

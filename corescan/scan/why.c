@@ -10,15 +10,11 @@
 
 enum { ROOTS_MAX = 5, STEPS_MAX = 10000 };
 
-static const char *keep(struct cs_answer *out, const char *text)
-{
-	return cs_arena_text(&out->strings, text, strlen(text));
-}
-
 static bool add_step(struct cs_answer *out, const char *from, const char *edge, cs_addr to,
 		     const char *type)
 {
-	struct cs_step_row row = { keep(out, from), keep(out, edge), type, to };
+	struct cs_step_row row = { cs_arena_copy(&out->strings, from),
+				   cs_arena_copy(&out->strings, edge), type, to };
 
 	return row.from && row.edge && cs_vec_push(&out->steps, row);
 }

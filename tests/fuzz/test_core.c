@@ -7,6 +7,7 @@
 #include "forge_core.h"
 #include "cpython/py_census.h"
 #include "cpython/py_visit.h"
+#include "model/nodes.h"
 #include "report/report.h"
 #include "scan/scan_state.h"
 #include "cs_test.h"
@@ -87,25 +88,22 @@ static void take_frame(void *ctx, cs_addr thread, cs_addr frame)
 /* What every object and frame holds. */
 static void follow(struct cs_scan *scan)
 {
-	struct cs_blocks *blocks = &cs_scan_model(scan)->blocks;
+	struct cs_error err = { .text = "" };
+	struct cs_node_walk walk;
+	struct cs_nodes nodes;
+	struct cs_block block;
 	struct py *py = scan->py;
+	struct py_obj o;
 
 	if (!py)
 		return;
 	py_visit_begin(py);
-	for (size_t i = 0; i < blocks->spans.count; i++) {
-		const struct cs_span *s = &blocks->spans.items[i];
-		uint64_t head = s->allocator == CS_ALLOC_GLIBC ? 16 : 0;
-
-		for (uint64_t g = 0; g < s->len / 16; g = cs_span_next(s, g)) {
-			struct cs_block block;
-			struct py_obj o;
-
-			if (cs_blocks_at(blocks, s->start + g * 16 + head, &block) &&
-			    py_object_at_block(py, &block, &o))
-				py_visit(py, &o, take_edge, py);
-		}
-	}
+	must(cs_nodes_init(&nodes, &cs_scan_model(scan)->blocks, &err) == CS_OK, "nodes", err.text);
+	cs_node_walk_init(&walk, &nodes);
+	while (cs_node_walk_next(&walk, NULL, &block))
+		if (py_object_at_block(py, &block, &o))
+			py_visit(py, &o, take_edge, py);
+	cs_nodes_deinit(&nodes);
 	py_walk_frames(py, take_frame, py);
 }
 

@@ -97,6 +97,18 @@ TEST(every_view_renders_in_every_format)
 	corescan_close(cs);
 }
 
+TEST(the_page_in_json_says_what_types_retain)
+{
+	struct corescan *cs = read_cat();
+	char *text;
+
+	assert_in_range(corescan_render(cs, NULL, NULL, "json", &text), CORESCAN_OK, CORESCAN_PART);
+	assert_non_null(strstr(text, "\"view\":\"suspects\""));
+	assert_non_null(strstr(text, "\"retained\":"));
+	corescan_free(text);
+	corescan_close(cs);
+}
+
 /* A command's answer with up to two words, NULL when it has none. */
 static char *command(struct corescan *cs, const char *name, const char *a, const char *b, uint64_t skip,
 		     uint64_t *shown, uint64_t *more)
@@ -256,6 +268,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_view_renders_in_every_format),
+		cmocka_unit_test(the_page_in_json_says_what_types_retain),
 		cmocka_unit_test(every_command_answers_and_the_prefixes_do_not),
 		cmocka_unit_test(without_a_graph_the_rest_of_an_object_stands),
 		cmocka_unit_test(the_pages_of_blocks_are_all_blocks),

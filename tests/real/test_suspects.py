@@ -2,12 +2,11 @@
 import ast
 import os
 import re
-import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from harness import check, check_each, interpreters, main, skip  # noqa: E402
+from harness import check_each, interpreters, main  # noqa: E402
 
 FOUND, _ = interpreters()
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
@@ -58,15 +57,9 @@ def names_six_kinds_of_holder_in_order_of_size(t, interpreter):
         t.true(max(map(len, whole.splitlines())) <= 80, "no line is longer than 80")
 
 
-def has_tornado(interpreter):
-    return subprocess.run([interpreter.path, "-c", "import tornado.web"], stderr=subprocess.DEVNULL,
-                          timeout=60).returncode == 0
-
-
 @check_each(FOUND, name=lambda i: i.name)
 def names_the_handler_of_a_tornado_server(t, interpreter):
-    if not has_tornado(interpreter):
-        skip("%s has no tornado" % interpreter.name)
+    interpreter.must_have("tornado.web")
     argv = [interpreter.path, os.path.join(HERE, "tornado_worker.py")]
     child = t.start(argv)
     child.wait_line("ready")

@@ -9,6 +9,7 @@
  * every object of the heaps. */
 #include "cpython/py_census.h"
 #include "cpython/py_visit.h"
+#include "model/nodes.h"
 #include "scan/scan_state.h"
 
 #include <stdio.h>
@@ -117,21 +118,18 @@ static void answer(struct edges *e, uint64_t addr, bool as_text)
 
 static void answer_all(struct edges *e)
 {
-	struct cs_blocks *blocks = &e->py->model->blocks;
+	struct cs_node_walk walk;
+	struct cs_nodes nodes;
+	struct cs_block block;
+	struct py_obj o;
 
-	for (size_t i = 0; i < blocks->spans.count; i++) {
-		const struct cs_span *s = &blocks->spans.items[i];
-		uint64_t head = s->allocator == CS_ALLOC_GLIBC ? 16 : 0;
-
-		for (uint64_t g = 0; g < s->len / 16; g = cs_span_next(s, g)) {
-			struct cs_block block;
-			struct py_obj o;
-
-			if (cs_blocks_at(blocks, s->start + g * 16 + head, &block) &&
-			    py_object_at_block(e->py, &block, &o))
-				answer(e, o.addr, true);
-		}
-	}
+	if (cs_nodes_init(&nodes, &e->py->model->blocks, NULL))
+		abort();
+	cs_node_walk_init(&walk, &nodes);
+	while (cs_node_walk_next(&walk, NULL, &block))
+		if (py_object_at_block(e->py, &block, &o))
+			answer(e, o.addr, true);
+	cs_nodes_deinit(&nodes);
 }
 
 int main(int argc, char **argv)

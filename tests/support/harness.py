@@ -266,6 +266,12 @@ class Interpreter:
     def __repr__(self):
         return "%s (%s)" % (self.name, self.path)
 
+    def must_have(self, module):
+        """Skip where it cannot import that."""
+        if subprocess.run([self.path, "-c", "import " + module], stdin=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL, timeout=TIMEOUT).returncode:
+            skip("%s has no %s" % (self, module))
+
 
 _PROBE = ("import sys; print(*sys.version_info[:3]); print(sys.implementation.name); "
           "print(getattr(sys, '_base_executable', sys.executable) or sys.executable)")

@@ -1,6 +1,6 @@
 /* This very program is the ELF file; the loader's view of it is the oracle. */
 #include "forge_core.h"
-#include "image/elf_file.h"
+#include "self_elf.h"
 #include "cs_test.h"
 
 #include <errno.h>
@@ -17,31 +17,6 @@ int cs_test_marker = 42;
 int *cs_test_pointer = &cs_test_marker;
 __thread int cs_test_tls = 7;
 
-static struct cs_elf *elf;
-static uint64_t bias;
-
-static int first_object(struct dl_phdr_info *info, size_t size, void *data)
-{
-	(void)size;
-	*(uint64_t *)data = info->dlpi_addr;
-	return 1;
-}
-
-static int open_self(void **state)
-{
-	(void)state;
-	dl_iterate_phdr(first_object, &bias);
-	assert_int_equal(cs_elf_open("/proc/self/exe", &elf, NULL), CS_OK);
-	return 0;
-}
-
-static int close_self(void **state)
-{
-	(void)state;
-	cs_elf_close(elf);
-	return 0;
-}
-
 /* A local of that name becomes "cs_test_local.0" in the symbol table. */
 static int *local_of_function(void)
 {
@@ -54,10 +29,10 @@ TEST(symbols_have_the_loaders_addresses)
 {
 	uint64_t value, size;
 
-	assert_int_equal(cs_elf_symbol(elf, "cs_test_marker", &value, &size), CS_OK);
-	assert_int_equal(value + bias, (uintptr_t)&cs_test_marker);
+	assert_int_equal(cs_elf_symbol(self_elf, "cs_test_marker", &value, &size), CS_OK);
+	assert_int_equal(value + self_bias, (uintptr_t)&cs_test_marker);
 	assert_int_equal(size, sizeof(int));
-	assert_int_equal(cs_elf_symbol(elf, "main", &value, NULL), CS_OK);
+	assert_int_equal(cs_elf_symbol(self_elf, "main", &value, NULL), CS_OK);
 }
 
 TEST(a_name_may_have_a_suffix_but_no_tail)
@@ -65,11 +40,11 @@ TEST(a_name_may_have_a_suffix_but_no_tail)
 	uint64_t value;
 
 	assert_int_equal(*local_of_function(), 3);
-	assert_int_equal(cs_elf_symbol(elf, "cs_test_local", &value, NULL), CS_OK);
-	assert_int_equal(value + bias, (uintptr_t)local_of_function());
-	assert_int_equal(cs_elf_symbol(elf, "cs_test_mark", &value, NULL), CS_NOTFOUND);
-	assert_int_equal(cs_elf_symbol(elf, "cs_test_marker2", &value, NULL), CS_NOTFOUND);
-	assert_int_equal(cs_elf_symbol(elf, "dl_iterate_phdr", &value, NULL), CS_NOTFOUND);
+	assert_int_equal(cs_elf_symbol(self_elf, "cs_test_local", &value, NULL), CS_OK);
+	assert_int_equal(value + self_bias, (uintptr_t)local_of_function());
+	assert_int_equal(cs_elf_symbol(self_elf, "cs_test_mark", &value, NULL), CS_NOTFOUND);
+	assert_int_equal(cs_elf_symbol(self_elf, "cs_test_marker2", &value, NULL), CS_NOTFOUND);
+	assert_int_equal(cs_elf_symbol(self_elf, "dl_iterate_phdr", &value, NULL), CS_NOTFOUND);
 }
 
 TEST(thread_local_symbols_are_their_own_kind)
@@ -77,11 +52,11 @@ TEST(thread_local_symbols_are_their_own_kind)
 	uint64_t value, size, align;
 
 	assert_int_equal(cs_test_tls, 7);
-	assert_int_equal(cs_elf_symbol(elf, "cs_test_tls", &value, NULL), CS_NOTFOUND);
-	assert_int_equal(cs_elf_tls_symbol(elf, "cs_test_tls", &value, &size), CS_OK);
+	assert_int_equal(cs_elf_symbol(self_elf, "cs_test_tls", &value, NULL), CS_NOTFOUND);
+	assert_int_equal(cs_elf_tls_symbol(self_elf, "cs_test_tls", &value, &size), CS_OK);
 	assert_int_equal(size, sizeof(int));
-	assert_int_equal(cs_elf_tls_symbol(elf, "cs_test_marker", &value, NULL), CS_NOTFOUND);
-	assert_int_equal(cs_elf_tls(elf, &size, &align), CS_OK);
+	assert_int_equal(cs_elf_tls_symbol(self_elf, "cs_test_marker", &value, NULL), CS_NOTFOUND);
+	assert_int_equal(cs_elf_tls(self_elf, &size, &align), CS_OK);
 	assert_true(size >= sizeof(int) && value <= size - sizeof(int) && align >= sizeof(int));
 }
 
@@ -90,13 +65,13 @@ TEST(sections_and_bytes_lie_where_they_are_loaded)
 	uint64_t addr, size;
 	const unsigned char *p;
 
-	assert_int_equal(cs_elf_section(elf, ".text", &addr, &size), CS_OK);
-	p = cs_elf_view(elf, addr, size);
+	assert_int_equal(cs_elf_section(self_elf, ".text", &addr, &size), CS_OK);
+	p = cs_elf_view(self_elf, addr, size);
 	assert_non_null(p);
-	assert_memory_equal(p, (const void *)(uintptr_t)(addr + bias), size);
-	assert_int_equal(cs_elf_section(elf, ".no.such", &addr, &size), CS_NOTFOUND);
-	assert_null(cs_elf_view(elf, UINT64_MAX - 4, 8));
-	assert_null(cs_elf_view(elf, 0, UINT64_MAX));
+	assert_memory_equal(p, (const void *)(uintptr_t)(addr + self_bias), size);
+	assert_int_equal(cs_elf_section(self_elf, ".no.such", &addr, &size), CS_NOTFOUND);
+	assert_null(cs_elf_view(self_elf, UINT64_MAX - 4, 8));
+	assert_null(cs_elf_view(self_elf, 0, UINT64_MAX));
 }
 
 struct search {
@@ -116,13 +91,13 @@ static bool look(uint64_t offset, uint64_t addend, void *ctx)
 
 TEST(relative_relocations_are_all_told)
 {
-	struct search s = { .at = (uintptr_t)&cs_test_pointer - bias,
-			    .addend = (uintptr_t)&cs_test_marker - bias };
+	struct search s = { .at = (uintptr_t)&cs_test_pointer - self_bias,
+			    .addend = (uintptr_t)&cs_test_marker - self_bias };
 
-	if (cs_elf_is_fixed(elf))
+	if (cs_elf_is_fixed(self_elf))
 		skip(); /* nothing to relocate */
 	assert_ptr_equal(cs_test_pointer, &cs_test_marker);
-	assert_int_equal(cs_elf_relatives(elf, look, &s), CS_OK);
+	assert_int_equal(cs_elf_relatives(self_elf, look, &s), CS_OK);
 	assert_true(s.found);
 }
 
@@ -137,19 +112,19 @@ TEST(relocations_stop_when_told_to)
 {
 	size_t n = 0;
 
-	if (cs_elf_is_fixed(elf))
+	if (cs_elf_is_fixed(self_elf))
 		skip();
-	assert_int_equal(cs_elf_relatives(elf, stop_at_once, &n), CS_OK);
+	assert_int_equal(cs_elf_relatives(self_elf, stop_at_once, &n), CS_OK);
 	assert_int_equal(n, 1);
 }
 
 TEST(debug_data_opens_on_first_use)
 {
-	if (!cs_elf_has_dwarf(elf))
+	if (!cs_elf_has_dwarf(self_elf))
 		skip(); /* built without -g */
-	assert_non_null(cs_elf_dwarf(elf));
-	assert_ptr_equal(cs_elf_dwarf(elf), cs_elf_dwarf(elf));
-	assert_false(cs_elf_is_debug(elf));
+	assert_non_null(cs_elf_dwarf(self_elf));
+	assert_ptr_equal(cs_elf_dwarf(self_elf), cs_elf_dwarf(self_elf));
+	assert_false(cs_elf_is_debug(self_elf));
 }
 
 struct tiny { /* a whole ELF file with nothing but relocations */
@@ -300,5 +275,5 @@ int main(void)
 		cmocka_unit_test(a_fifo_does_not_hang),
 	};
 
-	return cmocka_run_group_tests(tests, open_self, close_self);
+	return cmocka_run_group_tests(tests, self_open, self_close);
 }

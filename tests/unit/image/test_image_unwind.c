@@ -3,40 +3,15 @@
 #include "image/dwarf_places.h"
 #include "image/elf_functions.h"
 #include "image/image_unwind.h"
+#include "self_elf.h"
 #include "cs_test.h"
 
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
 
 #define NOINLINE __attribute__((noinline))
-
-static struct cs_elf *elf;
-static uint64_t bias;
-
-static int first_object(struct dl_phdr_info *info, size_t size, void *data)
-{
-	(void)size;
-	*(uint64_t *)data = info->dlpi_addr;
-	return 1;
-}
-
-static int open_self(void **state)
-{
-	(void)state;
-	dl_iterate_phdr(first_object, &bias);
-	assert_int_equal(cs_elf_open("/proc/self/exe", &elf, NULL), CS_OK);
-	return 0;
-}
-
-static int close_self(void **state)
-{
-	(void)state;
-	cs_elf_close(elf);
-	return 0;
-}
 
 /* What is seen of this process. */
 struct self {
@@ -68,9 +43,9 @@ static void set_registers(struct cs_regs *regs, const ucontext_t *at)
 static void make_self(struct self *s, const ucontext_t *at, uint64_t stack_len)
 {
 	uint64_t sp = (uint64_t)at->uc_mcontext.gregs[REG_RSP] & ~15ull;
-	struct cs_module module = { .path = "/bin/self", .elf = elf, .bias = bias };
+	struct cs_module module = { .path = "/bin/self", .elf = self_elf, .bias = self_bias };
 	const struct cs_elf_load *loads;
-	size_t count = cs_elf_loads(elf, &loads);
+	size_t count = cs_elf_loads(self_elf, &loads);
 
 	*s = (struct self){ .thread = { .tid = 1 } };
 	s->stack = malloc(stack_len + 1);
@@ -80,8 +55,8 @@ static void make_self(struct self *s, const ucontext_t *at, uint64_t stack_len)
 		assert_int_equal(cs_mem_add(&s->mem, (struct cs_mem_seg){ .start = sp, .len = stack_len,
 					    .data = s->stack }, NULL), CS_OK);
 	cs_mem_seal(&s->mem, NULL);
-	module.range = (struct cs_range){ bias + cs_align_down(loads[0].vaddr, 4096), 0 };
-	module.range.len = cs_align_up(bias + loads[count - 1].vaddr + loads[count - 1].memsz, 4096) -
+	module.range = (struct cs_range){ self_bias + cs_align_down(loads[0].vaddr, 4096), 0 };
+	module.range.len = cs_align_up(self_bias + loads[count - 1].vaddr + loads[count - 1].memsz, 4096) -
 			   module.range.start;
 	s->image = (struct cs_image){ .mem = &s->mem, .page_size = 4096 };
 	assert_true(cs_vec_push(&s->image.modules, module));
@@ -285,8 +260,8 @@ NOINLINE int cs_test_alias(int n)
 
 TEST(a_function_is_named_from_its_start_to_its_end)
 {
-	struct cs_elf_functions *f = cs_elf_functions_create(elf, NULL);
-	uint64_t at = (uintptr_t)middle - bias, start;
+	struct cs_elf_functions *f = cs_elf_functions_create(self_elf, NULL);
+	uint64_t at = (uintptr_t)middle - self_bias, start;
 	const char *name;
 	size_t len;
 
@@ -297,7 +272,8 @@ TEST(a_function_is_named_from_its_start_to_its_end)
 		assert_memory_equal(name, "middle", len);
 		assert_int_equal(start, at);
 	}
-	assert_int_equal(cs_elf_functions_find(f, (uintptr_t)&elf - bias, &name, &len, &start), CS_NOTFOUND);
+	assert_int_equal(cs_elf_functions_find(f, (uintptr_t)&self_elf - self_bias, &name, &len, &start),
+			 CS_NOTFOUND);
 	assert_int_equal(cs_elf_functions_find(f, 0, &name, &len, &start), CS_NOTFOUND);
 	assert_int_equal(cs_elf_functions_find(f, UINT64_MAX, &name, &len, &start), CS_NOTFOUND);
 	cs_elf_functions_destroy(f);
@@ -305,13 +281,14 @@ TEST(a_function_is_named_from_its_start_to_its_end)
 
 TEST(of_two_names_the_plainer_one_is_taken)
 {
-	struct cs_elf_functions *f = cs_elf_functions_create(elf, NULL);
+	struct cs_elf_functions *f = cs_elf_functions_create(self_elf, NULL);
 	const char *name;
 	uint64_t start;
 	size_t len;
 
 	assert_non_null(f);
-	assert_int_equal(cs_elf_functions_find(f, (uintptr_t)cs_test_alias - bias, &name, &len, &start), CS_OK);
+	assert_int_equal(cs_elf_functions_find(f, (uintptr_t)cs_test_alias - self_bias, &name, &len,
+					       &start), CS_OK);
 	assert_int_equal(len, strlen("cs_test_alias"));
 	assert_memory_equal(name, "cs_test_alias", len);
 	cs_elf_functions_destroy(f);
@@ -331,7 +308,7 @@ TEST(dwarf_tells_lines_and_what_was_inlined)
 {
 	struct cs_dwarf_place places[4];
 	uint64_t at = here() - 1; /* in the instruction, not behind it */
-	size_t n = cs_dwarf_places(elf, at - bias, places, 4);
+	size_t n = cs_dwarf_places(self_elf, at - self_bias, places, 4);
 
 	assert_int_equal(n, 2);
 	assert_string_equal(places[0].function, "here");
@@ -339,8 +316,8 @@ TEST(dwarf_tells_lines_and_what_was_inlined)
 	assert_string_equal(places[1].function, "dwarf_tells_lines_and_what_was_inlined");
 	assert_int_equal(places[1].line, __LINE__ - 7);
 	assert_non_null(strstr(places[1].file, "test_image_unwind.c"));
-	assert_int_equal(cs_dwarf_places(elf, at - bias, places, 1), 1);
-	assert_int_equal(cs_dwarf_places(elf, 0, places, 4), 0);
+	assert_int_equal(cs_dwarf_places(self_elf, at - self_bias, places, 1), 1);
+	assert_int_equal(cs_dwarf_places(self_elf, 0, places, 4), 0);
 }
 
 int main(void)
@@ -357,5 +334,5 @@ int main(void)
 		cmocka_unit_test(dwarf_tells_lines_and_what_was_inlined),
 	};
 
-	return cmocka_run_group_tests(tests, open_self, close_self);
+	return cmocka_run_group_tests(tests, self_open, self_close);
 }
