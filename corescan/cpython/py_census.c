@@ -14,6 +14,7 @@ enum {
 	ROUND_OBJECTS = 8, /* of a pool are told in a round of the pulse */
 };
 #define REFCNT_MAX (1ull << 40)
+#define STATIC_REFCNT_311 999999999ull /* of objects in 3.11's own data, before anybody counts */
 
 /* Is word 0 of an object a reference count that keeps it alive? CPython
  * Include/object.h: 3.12+ immortal objects have 0xffffffff in the low half;
@@ -243,6 +244,15 @@ bool py_object_at_block(struct py *py, const struct cs_block *block, struct py_o
 	return false;
 }
 
+/* The same of an object in a module's data. In 3.11 its count is one that the brk heap of a
+ * program at fixed addresses has objects at (_PyObject_IMMORTAL_REFCNT, Include/internal/
+ * pycore_object.h). */
+static bool static_lives(struct py *py, uint64_t word)
+{
+	return refcnt_lives(py, word) ||
+	       (py_minor(&py->layout) == 11 && word - STATIC_REFCNT_311 < UINT32_MAX);
+}
+
 bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out)
 {
 	const struct cs_mem_seg *seg = cs_mem_find(py->mem, addr);
@@ -262,7 +272,7 @@ bool py_object_static(struct py *py, cs_addr addr, struct py_obj *out)
 	*out = (struct py_obj){ addr, p + pre, run, &py->types.items[nr] };
 	/* a static type ends where a heap type goes on */
 	least = out->type->flags & PY_FLAG_TYPE ? py_off(&py->layout, PY_TP_SIZE) : out->type->least;
-	return p && run >= least && refcnt_lives(py, cs_le64(p + pre));
+	return p && run >= least && static_lives(py, cs_le64(p + pre));
 }
 
 cs_addr py_owner_of(struct py *py, cs_addr addr)

@@ -7,7 +7,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
-from harness import check_each, interpreters, main  # noqa: E402
+from harness import check_each, interpreters, main, skip  # noqa: E402
 
 FOUND, _ = interpreters()
 
@@ -171,6 +171,36 @@ def an_object_knows_its_neighbours(t, interpreter):
     rows = view(t, core, "--object", dicts[0]["address"], "--top", "7")
     t.equal((fields(rows, "referents"), len(fields(rows, "referent")), fields(rows, "more_referents")),
             ([many], 7, [many - 7]), "--top 7 of %d" % many)
+
+
+# Static objects of 3.11 have counts near 999999999: fill that part of the brk heap with what
+# looks like objects wherever one looks.
+COUNTS_AS_ADDRESSES = """
+import ctypes, sys, time
+libc = ctypes.CDLL(None)
+libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+low, high = 999999488, 999999488 + (1 << 16)
+end = libc.sbrk(0)
+if end <= low and libc.sbrk(high + 65536 - end) == end:
+    words = (ctypes.c_uint64 * ((high - low) // 8)).from_address(low)
+    words[:] = [id(list)] * len(words)
+    kept = [5, "", (), b""] * 10
+    print([id(o) for o in kept], id(kept), sep=", ", file=open(sys.argv[1], "w"))
+print("ready", flush=True)
+time.sleep(1000)
+"""
+
+
+@check_each([i for i in FOUND if i.version[:2] == (3, 11)], name=lambda i: i.name)
+def a_count_is_no_address(t, interpreter):
+    out = os.path.join(t.dir, "truth")
+    core, _ = t.core_of([interpreter.path, "-c", COUNTS_AS_ADDRESSES, out])
+    if not os.path.exists(out):
+        skip("the brk heap of %s cannot reach there" % interpreter.name)
+    ids, kept = read_truth(out)
+    rows = view(t, core, "--referents", hex(kept), "--top", "0")["rows"]
+    t.equal([(address(r), r["type"]) for r in rows if r["edge"].startswith("[")],
+            list(zip(ids, ["int", "str", "tuple", "bytes"] * 10)), "in the interpreter's data")
 
 
 @check_each(FOUND[-1:], name=lambda i: i.name)
