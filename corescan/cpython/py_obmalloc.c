@@ -209,7 +209,7 @@ static cs_status walk_all(struct py *py, const struct py_arenas *arenas, struct 
 
 		st = cs_blocks_add_span(&model->blocks, range, CS_ALLOC_PYMALLOC, CS_BLOCK_LOST, &nr, err);
 		if (!st)
-			st = cs_model_region(model, range, CS_UNEXPLAINED, true, err);
+			st = cs_model_region(model, range, CS_UNEXPLAINED, err);
 		if (st)
 			return st;
 		for (size_t k = i; k < i + n && !py_stops(py); k++) {

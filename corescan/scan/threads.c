@@ -115,7 +115,6 @@ static bool join_states(struct cs_stacks *w, size_t from, size_t to)
 	struct cs_thread_row *row = &w->out.rows.items[w->states.items[from].row];
 	uint32_t count = 0, at = 0;
 
-	row->has_python = true;
 	for (size_t i = from; i < to; i++) {
 		const struct state *s = &w->states.items[i];
 
