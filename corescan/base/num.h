@@ -50,6 +50,17 @@ static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
 	return true;
 }
 
+/* Bitmaps: 64 numbers to a word, number 0 the lowest bit of the first. */
+static inline bool cs_bit(const uint64_t *bits, uint64_t nr)
+{
+	return bits[nr / 64] >> nr % 64 & 1;
+}
+
+static inline void cs_bit_set(uint64_t *bits, uint64_t nr)
+{
+	bits[nr / 64] |= 1ull << nr % 64;
+}
+
 /* How many bits are set. Not every x86-64 has an instruction for it, and the compiler's
  * function for those that lack it is a call. */
 static inline uint32_t cs_count_bits(uint64_t v)
