@@ -104,11 +104,6 @@ static int by_depth(const void *a, const void *b)
 	return (x->thread->addr > y->thread->addr) - (x->thread->addr < y->thread->addr);
 }
 
-static bool is_known_gil(enum cs_gil gil)
-{
-	return gil != CS_GIL_UNKNOWN;
-}
-
 /* States [from, to) are of one thread: their stacks one above the other. */
 static bool join_states(struct cs_stacks *w, size_t from, size_t to)
 {
@@ -119,7 +114,7 @@ static bool join_states(struct cs_stacks *w, size_t from, size_t to)
 		const struct state *s = &w->states.items[i];
 
 		count += s->stack.count;
-		if (s->thread->gil == CS_GIL_HOLDS || !is_known_gil(row->gil))
+		if (s->thread->gil == CS_GIL_HOLDS || row->gil == CS_GIL_UNKNOWN)
 			row->gil = s->thread->gil;
 		if (s->thread->name)
 			row->name = s->thread->name;
