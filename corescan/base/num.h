@@ -50,6 +50,17 @@ static inline bool cs_mul(uint64_t a, uint64_t b, uint64_t *out)
 	return true;
 }
 
+/* Bitmaps: 64 numbers to a word, number 0 the lowest bit of the first. */
+static inline bool cs_bit(const uint64_t *bits, uint64_t nr)
+{
+	return bits[nr / 64] >> nr % 64 & 1;
+}
+
+static inline void cs_bit_set(uint64_t *bits, uint64_t nr)
+{
+	bits[nr / 64] |= 1ull << nr % 64;
+}
+
 /* A function that counts bits all the time: compiled twice, since not every x86-64 has an
  * instruction for it; which one runs is decided when the program is loaded. */
 #if defined(__x86_64__) && __has_attribute(target_clones) && !defined(__SANITIZE_THREAD__)

@@ -14,7 +14,6 @@ enum { PY_INTERPS_MAX = 64, PY_NEGATIVES = 1 << 14, PY_TYPE_HITS = 256,
        PY_TYPES_MAX = 1 << 20 };
 
 /* tp_flags, same bits in every version that has them (CPython Include/object.h) */
-#define PY_FLAG_STATIC_BUILTIN (1ull << 1) /* 3.12+ */
 #define PY_FLAG_INLINE_VALUES (1ull << 2)  /* 3.13+ */
 #define PY_FLAG_MANAGED_WEAKREF (1ull << 3) /* 3.12+ */
 #define PY_FLAG_MANAGED_DICT (1ull << 4)   /* 3.11+ */

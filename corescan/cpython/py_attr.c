@@ -307,7 +307,7 @@ static void count_text(const char *name, uint64_t n, char *out, size_t cap)
 	snprintf(out, cap, "%.200s of %s", name, grouped);
 }
 
-bool py_attr_object_text(struct py *py, cs_addr addr, bool no_text, char *out, size_t cap)
+static bool object_text(struct py *py, cs_addr addr, bool no_text, char *out, size_t cap)
 {
 	struct py_obj o;
 	const char *name;
@@ -345,7 +345,7 @@ bool py_attr_text(struct py *py, const struct py_attr *attr, bool no_text, char 
 	case PY_ATTR_MISSING:
 		break;
 	case PY_ATTR_OBJECT:
-		return py_attr_object_text(py, attr->object, no_text, out, cap);
+		return object_text(py, attr->object, no_text, out, cap);
 	case PY_ATTR_TEXT_IS:
 		snprintf(out, cap, "%s", attr->text);
 		return attr->is_integer;

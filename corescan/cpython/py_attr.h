@@ -44,11 +44,8 @@ bool py_attr_path_set(struct py_attr_path *path, const char *text, size_t len);
  * object before was of the same class. The path remembers things: one target each. */
 void py_attr_get(struct py *py, cs_addr addr, struct py_attr_path *path, struct py_attr *out);
 
-/* An object in short: 5, 1.5, None, 'text', list of 3, app.Order 0x7f..; cap at least
- * PY_ATTR_TEXT. no_text: no text of the target ("str of 4"). Returns whether it is an int
- * of 64 bits, whose digits can stand for themselves. */
-bool py_attr_object_text(struct py *py, cs_addr addr, bool no_text, char *out, size_t cap);
-
-/* The same of what py_attr_get() found; "" when missing. */
+/* What was found in short: 5, 1.5, None, 'text', list of 3, app.Order 0x7f..; "" when
+ * missing. cap at least PY_ATTR_TEXT. no_text: no text of the target ("str of 4"). Returns
+ * whether it is an int of 64 bits, whose digits can stand for themselves. */
 bool py_attr_text(struct py *py, const struct py_attr *attr, bool no_text, char *out, size_t cap);
 #endif

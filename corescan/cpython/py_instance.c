@@ -15,7 +15,8 @@ enum {
 	DIGIT_BITS = 30, DIGITS_MAX = 3
 };
 
-bool py_str_is(struct py *py, cs_addr str, const char *name, size_t len)
+/* Is the str at this address that text, in UTF-8? */
+static bool str_is(struct py *py, cs_addr str, const char *name, size_t len)
 {
 	uint64_t points = py_word(py, str + py_off(&py->layout, PY_STR_LENGTH)); /* of code */
 	char text[NAME_CAP];
@@ -39,7 +40,7 @@ void py_dict_place(struct py *py, cs_addr dict, struct py_attrs *out)
 	const struct py_layout *l = &py->layout;
 	cs_addr values = dict ? py_word(py, dict + py_off(l, PY_DICT_VALUES)) : 0;
 
-	*out = (struct py_attrs){ .dict = dict, .capacity = UINT64_MAX };
+	*out = (struct py_attrs){ .capacity = UINT64_MAX };
 	if (dict)
 		out->keys = py_word(py, dict + py_off(l, PY_DICT_KEYS));
 	if (values)
@@ -102,7 +103,7 @@ static uint64_t find_name(struct py *py, const struct py_attrs *at, const struct
 		if (!py_keys_entry(py, k, i, &key, &value))
 			break;
 		/* a deleted entry has its key still */
-		if (key && (value || at->values) && py_str_is(py, key, name, len))
+		if (key && (value || at->values) && str_is(py, key, name, len))
 			return i;
 	}
 	return k->nentries;

@@ -7,7 +7,6 @@
  * (values 0) or in the same order in an array. All-zero: nowhere. */
 struct py_attrs {
 	cs_addr keys, values;
-	cs_addr dict;	   /* the dict they belong to; 0: bare values */
 	uint64_t capacity; /* of values */
 };
 
@@ -30,9 +29,6 @@ struct py_attrs_memo {
  * with a memo of the same shared keys; memo may be NULL. */
 cs_addr py_attrs_get(struct py *py, const struct py_attrs *at, const char *name, size_t len,
 		     struct py_attrs_memo *memo);
-
-/* Is the str at this address that text, in UTF-8? */
-bool py_str_is(struct py *py, cs_addr str, const char *name, size_t len);
 
 /* What the instance's own dict (or its inline values) has under a name; 0 when
  * it has no such thing. Neither slots nor what its class has. O(attributes). */

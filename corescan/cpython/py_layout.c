@@ -115,14 +115,3 @@ cs_status py_layout_check(const struct py_layout *l, struct cs_error *err)
 		return cs_fail(err, CS_CORRUPT, 0, "the layout has headers without a size");
 	return CS_OK;
 }
-
-const char *py_source_name(enum py_source source)
-{
-	static const char *const names[] = {
-		[PY_FROM_NOTHING] = "absent",	[PY_FROM_ROW] = "table",
-		[PY_FROM_DWARF] = "dwarf",	[PY_FROM_TARGET] = "debug-offsets",
-		[PY_CALIBRATED] = "calibrated",
-	};
-
-	return names[source];
-}

@@ -57,7 +57,4 @@ cs_status py_layout_add_dwarf(struct py_layout *l, struct cs_elf *elf, struct cs
  * a size one can read? The target's own table may say anything. CS_CORRUPT
  * names the first field that does not. */
 cs_status py_layout_check(const struct py_layout *l, struct cs_error *err);
-
-/* The name of a field's source as --doctor prints it. */
-const char *py_source_name(enum py_source source);
 #endif

@@ -48,8 +48,7 @@ static cs_status own_datastack(struct py *py, cs_addr thread, struct cs_error *e
 
 		if (!size || size % 4096 || chunk % 4096 || size > cs_mem_run(py->mem, chunk))
 			break;
-		st = cs_model_region(py->model, (struct cs_range){ chunk, size }, CS_PY_RUNTIME, false,
-				     err);
+		st = cs_model_region(py->model, (struct cs_range){ chunk, size }, CS_PY_RUNTIME, err);
 		chunk = py_word(py, chunk + py_off(l, PY_STACK_CHUNK_PREVIOUS));
 	}
 	return st;

@@ -60,7 +60,6 @@ static void find_waiter(struct py *py, cs_addr task, struct cs_task_row *out)
 
 	if (!type)
 		return;
-	out->waits_for_address = waiter;
 	out->waits_for = is_task(type) ? name_of(py, waiter) :
 					 py->model->types.items[type->model_nr].name;
 }

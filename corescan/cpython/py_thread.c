@@ -123,7 +123,7 @@ static bool load_thread(struct py *py, cs_addr interp, cs_addr addr, struct py_t
 	const struct py_layout *l = &py->layout;
 	uint64_t back;
 
-	*out = (struct py_thread){ .addr = addr, .interp = interp };
+	*out = (struct py_thread){ .addr = addr };
 	if (addr % 8 || !cs_mem_u64(py->mem, addr + py_off(l, PY_TS_INTERP), &back) ||
 	    back != interp)
 		return false;

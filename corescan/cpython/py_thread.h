@@ -6,7 +6,6 @@
 
 struct py_thread {
 	cs_addr addr;	     /* of its PyThreadState */
-	cs_addr interp;
 	uint64_t thread_id;  /* pthread_self(): on x86-64 the fs base */
 	uint64_t native_id;  /* as the process sees it itself; 0: this version does not keep it */
 	enum cs_gil gil;

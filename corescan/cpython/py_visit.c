@@ -88,8 +88,9 @@ static bool take_claim(void *ctx, cs_addr addr)
 	return addr && py_spend(v, 1);
 }
 
-void py_emit_claims(struct py_visitor *v, const struct py_obj *o,
-		    void (*claim)(struct py *py, const struct py_obj *o))
+/* The blocks an object owns, as py_family's claim function knows them. */
+static void emit_claims(struct py_visitor *v, const struct py_obj *o,
+			void (*claim)(struct py *py, const struct py_obj *o))
 {
 	struct py *py = v->py;
 
@@ -288,7 +289,7 @@ static void visit(struct py_visitor *v, const struct py_obj *o)
 	for (int i = 0; i < PY_VISITS_MAX && plan->visits[i]; i++)
 		plan->visits[i](v, o);
 	if (plan->claim)
-		py_emit_claims(v, o, plan->claim);
+		emit_claims(v, o, plan->claim);
 	if (plan->guess_from < plan->guess_to || plan->guess_items)
 		visit_unknown(v, o);
 }

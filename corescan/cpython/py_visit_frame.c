@@ -147,7 +147,8 @@ static bool is_sane(const struct py_layout *l)
 	return true;
 }
 
-void py_emit_iframe(struct py_visitor *v, cs_addr frame)
+/* Locals and stack of an interpreter frame (3.11+). */
+static void emit_iframe(struct py_visitor *v, cs_addr frame)
 {
 	const struct py_layout *l = &v->py->layout;
 	const unsigned char *p = cs_mem_view(v->py->mem, frame, py_off(l, PY_IFRAME_LOCALSPLUS));
@@ -191,7 +192,7 @@ void py_visit_generator(struct py_visitor *v, const struct py_obj *o)
 		return;
 	frame = o->addr + py_off(l, PY_GEN_IFRAME);
 	if ((int8_t)o->p[l->off[PY_GEN_FRAME_STATE]] != FRAME_CLEARED)
-		py_emit_iframe(v, frame);
+		emit_iframe(v, frame);
 	else if (py_has(l, PY_IFRAME_STACKPOINTER)) /* 3.14 keeps the code */
 		py_emit_member(v, untag(l, py_word(v->py, frame + py_off(l, PY_IFRAME_CODE))), v->strong,
 			       "f_code");
@@ -245,7 +246,7 @@ void py_visit_frame_object(struct py_visitor *v, const struct py_obj *o)
 	frame = py_in_room(v, o, PY_FRAME_FRAME) ? cs_le64(o->p + l->off[PY_FRAME_FRAME]) : 0;
 	p = frame ? cs_mem_view(v->py->mem, frame + py_off(l, PY_IFRAME_OWNER), 1) : NULL;
 	if (p && *p == OWNED_BY_FRAME_OBJECT)
-		py_emit_iframe(v, frame);
+		emit_iframe(v, frame);
 }
 
 void py_visit_frame(struct py *py, cs_addr frame, py_edge_fn *fn, void *ctx)
@@ -257,7 +258,7 @@ void py_visit_frame(struct py *py, cs_addr frame, py_edge_fn *fn, void *ctx)
 	if (!v.plans)
 		return;
 	if (py_has(&py->layout, PY_IFRAME_LOCALSPLUS))
-		py_emit_iframe(&v, frame);
+		emit_iframe(&v, frame);
 	else if (py_object_at(py, frame, &o))
 		py_visit(py, &o, fn, ctx);
 }

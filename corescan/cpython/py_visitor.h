@@ -91,13 +91,6 @@ const unsigned char *py_place(struct py_visitor *v, const struct py_obj *o, cons
 /* What words of [addr, addr + len) lead to, as guesses. */
 void py_emit_guesses(struct py_visitor *v, cs_addr addr, uint64_t len);
 
-/* The blocks an object owns, as py_family's claim function knows them. */
-void py_emit_claims(struct py_visitor *v, const struct py_obj *o,
-		    void (*claim)(struct py *py, const struct py_obj *o));
-
-/* Locals and stack of an interpreter frame (3.11+) at addr. */
-void py_emit_iframe(struct py_visitor *v, cs_addr frame);
-
 /* Does a dict that shares its instance's inline values visit them (gh-130327)? In 3.13.0 the
  * instance does, and not the dict. The fix is in 3.13.5 as Debian has it, so we say from .1 on. */
 bool py_dict_has_values(struct py *py);

@@ -93,8 +93,6 @@ uint64_t py_spare_room(struct py *py, const struct py_obj *o)
 	const char *family = o->type->family->name;
 	uint64_t size = o->room >= py_off(l, PY_OB_SIZE) + 8 ? cs_le64(o->p + l->off[PY_OB_SIZE]) : 0;
 
-	if (!family)
-		return 0;
 	if (!strcmp(family, "list"))
 		return array_room(py_word(py, o->addr + py_off(l, PY_LIST_ALLOCATED)), size, 8, LIST_EXTRA);
 	if (!strcmp(family, "bytearray"))

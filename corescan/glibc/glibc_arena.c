@@ -174,7 +174,7 @@ static cs_status add_heap(struct cs_glibc *g, uint32_t arena_nr, cs_addr h, stru
 	/* The rest of the reservation: given back or never accessible. The kernel
 	 * leaves it out of a core; gdb's gcore writes it as zeros. */
 	cs_ignore(cs_model_region(g->model, (struct cs_range){ h + size, libc->heap_max - size },
-				  CS_MALLOC_OVERHEAD, false, NULL),
+				  CS_MALLOC_OVERHEAD, NULL),
 		  "without it those zeros count as anonymous");
 
 	cs_status st = glibc_piece_add(g, piece, err);

@@ -13,12 +13,12 @@ const struct glibc_state_layout glibc_state_layouts[GLIBC_STATE_LAYOUTS] = {
 };
 
 const struct glibc_par_layout glibc_par_layouts[GLIBC_PAR_LAYOUTS] = {
-	/*		 arena_max hp  n   max_n no_dyn mem  max  sbrk bins  count size */
-	{ "2.43",	 32, 56,   68, 76, 80, 88, 96, 104, 112,  128,	144 },
-	{ "2.35-2.42",	 32, 48,   60, 68, 72, 80, 88, 96,  104,  120,	136 },
-	{ "2.26-2.34",	 32, NONE, 40, 48, 52, 56, 64, 72,  80,	  96,	112 },
-	{ "2.24-2.25",	 32, NONE, 40, 48, 52, 56, 64, 72,  NONE, NONE, 80 },
-	{ "2.17-2.23",	 32, NONE, 40, 48, 52, 56, 64, 80,  NONE, NONE, 88 },
+	/*		 hp    n   max_n no_dyn mem max sbrk bins  count size */
+	{ "2.43",	 56,   68, 76, 80, 88, 96, 104, 112,  128,	144 },
+	{ "2.35-2.42",	 48,   60, 68, 72, 80, 88, 96,  104,  120,	136 },
+	{ "2.26-2.34",	 NONE, 40, 48, 52, 56, 64, 72,  80,	  96,	112 },
+	{ "2.24-2.25",	 NONE, 40, 48, 52, 56, 64, 72,  NONE, NONE, 80 },
+	{ "2.17-2.23",	 NONE, 40, 48, 52, 56, 64, 80,  NONE, NONE, 88 },
 };
 
 const struct glibc_tcache_layout glibc_tcache_layouts[GLIBC_TCACHE_LAYOUTS] = {

@@ -12,7 +12,6 @@ enum {
 	GLIBC_BINS = 127,	    /* bin 127 is always empty */
 	GLIBC_BINS_FROM_TOP = 16,   /* bins[0] - top */
 	GLIBC_LAST_FROM_TOP = 2032, /* bin 127 - top */
-	GLIBC_NEXT_FROM_TOP = 2064, /* next - top */
 	GLIBC_FASTBINS = 10,
 	GLIBC_TCACHE_SMALL = 64, /* bins of one size each */
 	GLIBC_TCACHE_MOST = 76
@@ -25,7 +24,6 @@ struct glibc_state_layout {
 
 struct glibc_par_layout {
 	const char *name;
-	uint16_t arena_max;
 	uint16_t hp_pagesize, n_mmaps, max_n_mmaps, no_dyn_threshold;
 	uint16_t mmapped_mem, max_mmapped_mem, sbrk_base;
 	uint16_t tcache_bins, tcache_count, size;

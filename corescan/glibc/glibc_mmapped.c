@@ -99,8 +99,7 @@ static cs_status record(struct search *s, cs_addr at, const struct glibc_mapped_
 	cs_status st = cs_blocks_add_big(&g->model->blocks, big, s->err);
 
 	if (!st)
-		st = cs_model_region(g->model, (struct cs_range){ at, c->len }, CS_UNEXPLAINED, true,
-				     s->err);
+		st = cs_model_region(g->model, (struct cs_range){ at, c->len }, CS_UNEXPLAINED, s->err);
 	sum->count++;
 	sum->bytes += c->size;
 	g->mapped_overhead += c->len - c->size;

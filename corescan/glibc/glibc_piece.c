@@ -59,7 +59,7 @@ cs_status glibc_piece_add(struct cs_glibc *g, struct glibc_piece piece, struct c
 	st = cs_blocks_add_span(&g->model->blocks, piece.range, CS_ALLOC_GLIBC, CS_BLOCK_OVERHEAD,
 				&piece.span, err);
 	if (!st)
-		st = cs_model_region(g->model, piece.range, CS_UNEXPLAINED, true, err);
+		st = cs_model_region(g->model, piece.range, CS_UNEXPLAINED, err);
 	if (!st && !cs_vec_push(&g->pieces, piece))
 		st = cs_fail(err, CS_NOMEM, 0, "no memory for the heaps");
 	return st;
@@ -78,7 +78,8 @@ void glibc_pieces_sort(struct cs_glibc *g)
 		qsort(g->pieces.items, g->pieces.count, sizeof(struct glibc_piece), by_start);
 }
 
-struct glibc_piece *glibc_piece_at(struct cs_glibc *g, cs_addr addr)
+/* Piece that holds addr, or NULL. Only after glibc_pieces_sort(). */
+static struct glibc_piece *piece_at(struct cs_glibc *g, cs_addr addr)
 {
 	size_t lo = 0, hi = g->pieces.count;
 
@@ -102,7 +103,7 @@ static struct cs_span *span_of(struct cs_glibc *g, const struct glibc_piece *pie
 
 unsigned glibc_tile_at(struct cs_glibc *g, cs_addr chunk, struct glibc_piece **piece)
 {
-	struct glibc_piece *p = chunk % 16 ? NULL : glibc_piece_at(g, chunk);
+	struct glibc_piece *p = chunk % 16 ? NULL : piece_at(g, chunk);
 
 	if (piece)
 		*piece = p;
@@ -126,7 +127,7 @@ uint64_t glibc_tile_len(struct cs_glibc *g, const struct glibc_piece *piece, cs_
 
 void glibc_prefetch(struct cs_glibc *g, cs_addr chunk)
 {
-	const struct glibc_piece *p = glibc_piece_at(g, chunk);
+	const struct glibc_piece *p = piece_at(g, chunk);
 	const unsigned char *bytes = p ? cs_mem_view(g->mem, chunk, GLIBC_HEADER) : NULL;
 
 	if (!bytes)

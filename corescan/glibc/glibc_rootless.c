@@ -60,7 +60,7 @@ static void tile(struct cs_model *model, uint32_t nr, const unsigned char *p, ui
 static cs_status add_heap(struct cs_model *model, struct cs_range run, const unsigned char *p,
 			  bool has_top, struct cs_error *err)
 {
-	cs_status st = cs_model_region(model, run, CS_UNEXPLAINED, true, err);
+	cs_status st = cs_model_region(model, run, CS_UNEXPLAINED, err);
 	uint32_t nr;
 
 	run.len -= run.len % ALIGN;

@@ -113,8 +113,6 @@ static inline bool glibc_stops(struct cs_glibc *g)
 	return cs_pulse_stops(g->model->pulse);
 }
 
-/* Piece that holds addr, or NULL. Only after glibc_pieces_sort(). */
-struct glibc_piece *glibc_piece_at(struct cs_glibc *g, cs_addr addr);
 void glibc_pieces_sort(struct cs_glibc *g);
 
 /* Add a piece and its span and region. CS_CORRUPT, an anomaly recorded: it

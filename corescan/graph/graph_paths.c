@@ -45,11 +45,6 @@ void cs_graph_reverse_destroy(struct cs_graph_reverse *reverse)
 	free(reverse);
 }
 
-uint64_t cs_graph_reverse_bytes(const struct cs_graph_reverse *reverse)
-{
-	return sizeof(*reverse) + cs_graph_len(reverse->first) + cs_graph_len(reverse->from);
-}
-
 /* first[] become how many have that number or a lower one. */
 static cs_status count_edges(const struct cs_graph *g, uint32_t *first, struct cs_pulse *pulse)
 {

@@ -15,7 +15,6 @@ struct cs_graph_reverse;
 cs_status cs_graph_reverse_create(const struct cs_graph *graph, struct cs_pulse *pulse,
 				  struct cs_graph_reverse **out, struct cs_error *err);
 void cs_graph_reverse_destroy(struct cs_graph_reverse *reverse);
-uint64_t cs_graph_reverse_bytes(const struct cs_graph_reverse *reverse);
 
 struct cs_path {
 	uint32_t root, tag; /* a root and its tag */

@@ -53,8 +53,6 @@ void cs_image_read_auxv(struct cs_image *image, const unsigned char *auxv, size_
 			image->at_phdr = value;
 		else if (tag == AT_ENTRY)
 			image->at_entry = value;
-		else if (tag == AT_BASE)
-			image->at_base = value;
 		else if (tag == AT_SYSINFO_EHDR)
 			image->at_sysinfo_ehdr = value;
 		else if (tag == AT_EXECFN)

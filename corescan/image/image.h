@@ -99,7 +99,7 @@ struct cs_image {
 	const char *command;	/* the command line as far as known, "" when not */
 	const char *exe_path;	/* NULL when unknown */
 	uint64_t page_size;
-	cs_addr at_phdr, at_entry, at_base, at_sysinfo_ehdr; /* auxv, 0 when unknown */
+	cs_addr at_phdr, at_entry, at_sysinfo_ehdr; /* auxv, 0 when unknown */
 	cs_addr at_stack, at_execfn; /* on the first stack, 0 when unknown */
 	bool exe_refused; /* options.exe is not what the process ran, or no ELF file at all */
 	bool has_paths; /* mappings know their files (NT_FILE, or live) */

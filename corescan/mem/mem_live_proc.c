@@ -82,7 +82,6 @@ cs_status cs_proc_status(int proc_fd, int pid, struct cs_proc_status *out, struc
 		.state = state ? state[strspn(state, " \t")] : '?',
 		.tgid = (int)number(text, "Tgid"),
 		.tracer = (int)number(text, "TracerPid"),
-		.uid = (unsigned)number(text, "Uid"),
 		.has_memory = field(text, "VmSize") != NULL,
 	};
 	return CS_OK;

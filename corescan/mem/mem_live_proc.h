@@ -10,7 +10,6 @@
 struct cs_proc_status {
 	char state; /* 'R', 'S', 'Z', ... */
 	int tgid, tracer;
-	unsigned uid; /* real */
 	bool has_memory; /* false: a kernel thread, or already dead */
 };
 

@@ -6,7 +6,7 @@
 #define CS_REGS_H
 #include "base/num.h"
 
-enum { CS_REG_RBP = 6, CS_REG_SP = 7, CS_REG_PC = 16, CS_REGS = 17 };
+enum { CS_REG_SP = 7, CS_REG_PC = 16, CS_REGS = 17 };
 
 struct cs_regs {
 	uint64_t values[CS_REGS];

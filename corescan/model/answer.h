@@ -1,4 +1,4 @@
-/* answer.h - what is known about one address, row by row, for --object and --chunks.
+/* answer.h - what a view shows that is not in the model: its rows, looked up for one question.
  *
  * Made by the scan, which may read memory; written by the report, which may not.
  */

@@ -132,7 +132,8 @@ uint64_t cs_span_next(const struct cs_span *span, uint64_t granule)
 	return end;
 }
 
-uint64_t cs_span_start(const struct cs_span *span, uint64_t granule)
+/* The start at or before granule. The first granule is always a start. */
+static uint64_t start_of(const struct cs_span *span, uint64_t granule)
 {
 	uint64_t at = granule / 16;
 	uint64_t word = cs_le64(span->tiles + at * 8) << (15 - granule % 16) * 4;
@@ -180,8 +181,9 @@ static bool is_chunk_state(unsigned state)
 	       state == CS_BLOCK_FASTBIN;
 }
 
-void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
-		       struct cs_block *out)
+/* The block that begins at a granule of a span. */
+static void block_of_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
+			     struct cs_block *out)
 {
 	const struct cs_span *span = &blocks->spans.items[span_nr];
 	unsigned state = cs_tile_get(span->tiles, granule);
@@ -246,7 +248,7 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out)
 		if (state == CS_BLOCK_INSIDE ||
 		    (span->allocator == CS_ALLOC_GLIBC && !is_chunk_state(state)))
 			return false;
-		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items), granule, out);
+		block_of_granule(blocks, (uint32_t)(span - blocks->spans.items), granule, out);
 		return true;
 	}
 
@@ -263,8 +265,8 @@ bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *
 	struct cs_span *span = cs_blocks_span(blocks, addr);
 
 	if (span) {
-		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items),
-				  cs_span_start(span, (addr - span->start) / GRANULE), out);
+		block_of_granule(blocks, (uint32_t)(span - blocks->spans.items),
+				 start_of(span, (addr - span->start) / GRANULE), out);
 		return true;
 	}
 

@@ -106,9 +106,6 @@ static inline void cs_span_mark(struct cs_span *span, cs_addr addr, enum cs_bloc
 /* The first granule after `granule` that begins a block, or the span's granule count. */
 uint64_t cs_span_next(const struct cs_span *span, uint64_t granule);
 
-/* The start at or before granule. The first granule is always a start. */
-uint64_t cs_span_start(const struct cs_span *span, uint64_t granule);
-
 /* The span that holds addr, or NULL. Usable after seal. */
 struct cs_span *cs_blocks_span(struct cs_blocks *blocks, cs_addr addr);
 
@@ -118,9 +115,7 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out);
 /* The block (or overhead) that holds the byte at addr. O(size of the block / 512). */
 bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out);
 
-/* The block that begins at a granule of a span, and big block number nr. */
-void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
-		       struct cs_block *out);
+/* Big block number nr. */
 void cs_blocks_big(struct cs_blocks *blocks, size_t nr, struct cs_block *out);
 
 void cs_block_set(struct cs_blocks *blocks, const struct cs_block *block, enum cs_block_state state);

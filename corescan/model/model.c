@@ -71,13 +71,13 @@ void cs_model_finding(struct cs_model *model, const char *what, const char *foun
 }
 
 cs_status cs_model_region(struct cs_model *model, struct cs_range range, enum cs_category category,
-			  bool is_heap, struct cs_error *err)
+			  struct cs_error *err)
 {
 	if (!range.len)
 		return CS_OK;
 	if (range.len > UINT64_MAX - range.start)
 		range.len = UINT64_MAX - range.start;
-	if (!cs_vec_push(&model->regions, (struct cs_region){ range, category, is_heap }))
+	if (!cs_vec_push(&model->regions, (struct cs_region){ range, category }))
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the regions");
 	return CS_OK;
 }

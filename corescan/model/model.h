@@ -37,7 +37,6 @@ struct cs_ledger_row {
 struct cs_region {
 	struct cs_range range;
 	enum cs_category category; /* CS_UNEXPLAINED for heap pieces: blocks say more */
-	bool is_heap;		   /* tiled by spans or a big block */
 };
 
 enum cs_type_kind { CS_KIND_PYTHON, CS_KIND_CXX, CS_KIND_C, CS_KIND_RAW };
@@ -115,7 +114,7 @@ void cs_model_finding(struct cs_model *model, const char *what, const char *foun
 
 /* A range that runs past the end of the address space is cut there. */
 cs_status cs_model_region(struct cs_model *model, struct cs_range range, enum cs_category category,
-			  bool is_heap, struct cs_error *err);
+			  struct cs_error *err);
 
 /* A new type row; *nr is its index. The name is copied. */
 cs_status cs_model_type(struct cs_model *model, const char *name, enum cs_type_kind kind,

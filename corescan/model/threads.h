@@ -46,7 +46,6 @@ struct cs_thread_row {
 	int64_t tid;	  /* 0: no thread of the system is known to be it */
 	const char *name; /* NULL: not known */
 	enum cs_gil gil;
-	bool has_python;  /* it has a thread state */
 	bool is_merged;	  /* native frames know their Python frames */
 	struct cs_stack native, python;
 };
@@ -58,7 +57,6 @@ struct cs_task_row {
 	const char *state;  /* "pending", "running", "cancelled", "finished" */
 	struct cs_stack stack; /* what it awaits first, itself last */
 	const char *waits_for; /* another task's name or a type; NULL */
-	uint64_t waits_for_address;
 };
 
 struct cs_threads {

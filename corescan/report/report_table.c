@@ -46,7 +46,7 @@ size_t cs_table_flagged(const struct cs_table *table, unsigned flag)
 	return SIZE_MAX;
 }
 
-size_t cs_table_named(const struct cs_table *table, const char *name)
+static size_t named(const struct cs_table *table, const char *name)
 {
 	for (size_t i = 0; i < table->column_count; i++)
 		if (!strcmp(table->columns[i].name, name))
@@ -90,7 +90,7 @@ static int compare_rows(const void *a, const void *b, void *ctx)
 static bool passes(const struct cs_table *table, const struct cs_cell *row,
 		   const struct cs_filter *only)
 {
-	size_t column = only->column ? cs_table_named(table, only->column) : SIZE_MAX;
+	size_t column = only->column ? named(table, only->column) : SIZE_MAX;
 
 	if (column == SIZE_MAX)
 		return true;
@@ -159,7 +159,7 @@ cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, 
 {
 	struct order order = { .table = table };
 
-	order.column = wish->sort ? cs_table_named(table, wish->sort) : SIZE_MAX;
+	order.column = wish->sort ? named(table, wish->sort) : SIZE_MAX;
 	if (order.column == SIZE_MAX) {
 		order.column = cs_table_flagged(table, CS_COL_WEIGHT);
 		order.keeps_last = table->last_row != UINT32_MAX;

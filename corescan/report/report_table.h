@@ -118,9 +118,8 @@ static inline struct cs_cell cs_cell_list(const struct cs_list *list, const char
  * to stop. */
 bool cs_table_add(struct cs_table *table, const struct cs_cell *cells);
 
-/* The first column with the flag, or the column with the name; SIZE_MAX: none. */
+/* The first column with the flag; SIZE_MAX: none. */
 size_t cs_table_flagged(const struct cs_table *table, unsigned flag);
-size_t cs_table_named(const struct cs_table *table, const char *name);
 
 /* Only the rows that have this text in the column, or only the others. */
 struct cs_filter {

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-const char *cs_kind_name(enum cs_type_kind kind)
+static const char *kind_name(enum cs_type_kind kind)
 {
 	static const char *const names[] = { [CS_KIND_PYTHON] = "python", [CS_KIND_CXX] = "c++",
 					     [CS_KIND_C] = "c", [CS_KIND_RAW] = "raw" };
@@ -12,7 +12,7 @@ const char *cs_kind_name(enum cs_type_kind kind)
 	return names[kind];
 }
 
-const char *cs_allocator_name(enum cs_allocator allocator)
+static const char *allocator_name(enum cs_allocator allocator)
 {
 	return allocator == CS_ALLOC_PYMALLOC ? "pymalloc" : "glibc";
 }
@@ -75,7 +75,7 @@ static const struct cs_column type_columns[] = {
 
 static bool add_type(struct cs_table *table, const struct cs_type *t, uint64_t present)
 {
-	struct cs_cell cells[] = { TEXT(t->name),     TEXT(cs_kind_name(t->kind)),
+	struct cs_cell cells[] = { TEXT(t->name),     TEXT(kind_name(t->kind)),
 				   COUNT(t->count),   BYTES(t->shallow),
 				   BYTES(t->bytes),   PERCENT(t->bytes, present),
 				   BYTES(t->retained) };
@@ -122,7 +122,7 @@ static cs_status build_by_size(const struct cs_view_source *source, struct cs_ta
 	for (size_t i = 0; i < source->model->sizes.count; i++) {
 		const struct cs_size_row *row = &source->model->sizes.items[i];
 		struct cs_cell cells[] = { cs_cell_number(CS_CELL_SIZE, row->size),
-					   TEXT(cs_allocator_name(row->allocator)),
+					   TEXT(allocator_name(row->allocator)),
 					   COUNT(row->count), BYTES(row->bytes) };
 
 		if (!cs_table_add(table, cells))
@@ -149,7 +149,7 @@ static cs_status build_arenas(const struct cs_view_source *source, struct cs_tab
 {
 	for (size_t i = 0; i < source->model->arenas.count; i++) {
 		const struct cs_arena_row *a = &source->model->arenas.items[i];
-		struct cs_cell cells[] = { TEXT(a->name),      TEXT(cs_allocator_name(a->allocator)),
+		struct cs_cell cells[] = { TEXT(a->name),      TEXT(allocator_name(a->allocator)),
 					   BYTES(a->system),   BYTES(a->used),
 					   BYTES(a->free),     BYTES(a->top),
 					   BYTES(a->overhead), COUNT(a->heaps),

@@ -73,9 +73,7 @@ const struct cs_view *cs_view_find(const char *name);
 /* Not a view of its own: what the anomalies look like under --doctor. */
 extern const struct cs_view cs_view_anomalies;
 
-/* "python", "c++", "c", "raw"; "glibc", "pymalloc"; "used", "bin", of malloc's blocks. */
-const char *cs_kind_name(enum cs_type_kind kind);
-const char *cs_allocator_name(enum cs_allocator allocator);
+/* "used", "bin", of malloc's blocks; in report_bins.c. */
 const char *cs_chunk_state_name(enum cs_block_state state);
 
 /* CS_NOMEM with its text, for a build whose row could not be added. */

@@ -13,7 +13,8 @@ static void look_through(struct search *s, struct cs_range range)
 
 	cs_guess_walk_init(&walk, s->hg->scan, &s->hg->nodes, range);
 	while (cs_guess_walk_next(&walk, &guess))
-		s->found[guess.node / 64] |= s->wanted[guess.node / 64] & 1ull << guess.node % 64;
+		if (cs_bit(s->wanted, guess.node))
+			cs_bit_set(s->found, guess.node);
 }
 
 static bool is_free(unsigned state)

@@ -270,7 +270,7 @@ static void push_children(struct tree *t, const struct item *above)
 	t->groups.count = 0;
 }
 
-static bool add_row(struct tree *t, const struct item *item, struct cs_answer *out)
+static bool add_row(struct tree *t, const struct item *item)
 {
 	char name[CS_NAME_MAX];
 
@@ -279,13 +279,13 @@ static bool add_row(struct tree *t, const struct item *item, struct cs_answer *o
 	struct cs_holder_row row = {
 		.addr = cs_node_addr(t->hg, item->example),
 		.type = cs_node_type_name(t->hg, item->example),
-		.name = cs_arena_copy(&out->strings, name),
+		.name = cs_arena_copy(&t->out->strings, name),
 		.shallow = item->shallow,
 		.retained = item->retained,
 		.count = item->count,
 	};
 
-	return row.name && cs_vec_push(&out->holders, row);
+	return row.name && cs_vec_push(&t->out->holders, row);
 }
 
 /* What no root holds by itself goes by the best way there is to it. */
@@ -309,9 +309,9 @@ static cs_status find_name(struct tree *t, struct item *item, struct cs_error *e
 }
 
 /* From the biggest down, until there are enough rows. */
-static cs_status fill(struct tree *t, uint64_t most, uint64_t depth, struct cs_answer *out,
-		      struct cs_error *err)
+static cs_status fill(struct tree *t, uint64_t most, uint64_t depth, struct cs_error *err)
 {
+	const struct cs_answer *out = t->out;
 	cs_status st = CS_OK;
 
 	push_roots(t, most);
@@ -323,7 +323,7 @@ static cs_status fill(struct tree *t, uint64_t most, uint64_t depth, struct cs_a
 
 		if (!*item.name)
 			st = find_name(t, &item, err);
-		if (!st && !is_part && !add_row(t, &item, out))
+		if (!st && !is_part && !add_row(t, &item))
 			t->is_out_of_memory = true;
 		if (!st && out->holders.count < most && (!depth || item.depth < depth || is_part))
 			push_children(t, &item);
@@ -350,18 +350,17 @@ static void deinit(struct tree *t)
 cs_status cs_answer_dominators(struct cs_scan *scan, uint64_t most, uint64_t depth,
 			       struct cs_answer *out, struct cs_error *err)
 {
-	struct tree t = { 0 };
+	struct tree t = { .out = out };
 	cs_status st = cs_scan_graph(scan, &t.hg, err);
 
 	if (st)
 		return st;
-	t.out = out;
 	t.ways.hg = t.hg;
 	t.types = scan->model.types.count;
 	t.group_of = calloc(t.types + 1, sizeof(*t.group_of));
 	if (!t.group_of)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the dominators");
-	st = fill(&t, most && most < ROWS_MAX ? most : ROWS_MAX, depth, out, err);
+	st = fill(&t, most && most < ROWS_MAX ? most : ROWS_MAX, depth, err);
 	if (!st && t.is_out_of_memory)
 		st = cs_fail(err, CS_NOMEM, 0, "no memory for the dominators");
 	deinit(&t);

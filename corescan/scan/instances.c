@@ -109,17 +109,16 @@ static uint64_t bytes_of(struct finder *f, uint32_t node, uint64_t len)
 
 	for (uint32_t i = 0; i < edges; i++) {
 		uint32_t to = cs_graph_target(hg->graph, codes[i]);
-		uint64_t bit = 1ull << to % 64;
 		struct cs_block block;
 
 		if (cs_pulse_stops(&hg->scan->pulse))
 			break;
-		if (!cs_heap_graph_is_owned(hg, to) || f->counted[to / 64] & bit)
+		if (!cs_heap_graph_is_owned(hg, to) || cs_bit(f->counted, to))
 			continue;
 		cs_node_block(&hg->nodes, to, &block);
 		if (block.state != CS_BLOCK_OWNED)
 			continue;
-		f->counted[to / 64] |= bit;
+		cs_bit_set(f->counted, to);
 		len += block.len;
 	}
 	return len;
@@ -159,10 +158,10 @@ static uint64_t left_keys(struct finder *f, const struct cs_block *dict)
 	if (!at.values || !py_block_at(py, at.keys, &block) || block.state != CS_BLOCK_OWNED)
 		return 0;
 	node = cs_node_at(&f->hg->nodes, block.addr);
-	if (node == CS_NO_NODE || f->counted[node / 64] >> node % 64 & 1 ||
+	if (node == CS_NO_NODE || cs_bit(f->counted, node) ||
 	    is_class_keys(f, at.keys))
 		return 0;
-	f->counted[node / 64] |= 1ull << node % 64;
+	cs_bit_set(f->counted, node);
 	return block.len;
 }
 
@@ -280,7 +279,7 @@ static cs_status read_values(struct finder *f, struct cs_error *err)
 {
 	size_t count = count_names(f->wish->attrs);
 	struct py_attr_path *paths = count ? calloc(count, sizeof(*paths)) : NULL;
-	cs_status st = count ? CS_OK : CS_NOTFOUND;
+	cs_status st;
 
 	if (!count)
 		return CS_OK;

@@ -31,11 +31,6 @@ struct finder {
 
 enum { KIND_LEAKED = 1, KIND_INDIRECT, KIND_GARBAGE };
 
-static bool bit(const uint64_t *bits, uint32_t node)
-{
-	return bits[node / 64] >> node % 64 & 1;
-}
-
 /* What a word of a block looks like: 0, a pointer, one into a binary (a C++ object's
  * first word is), a small number, other data. */
 static const char *word_kind(struct finder *f, uint64_t word)
@@ -123,8 +118,8 @@ static void count(struct finder *f, unsigned kind, uint32_t node, uint64_t bytes
 	if (!row->count++)
 		row->example = cs_node_addr(f->hg, node);
 	row->bytes += bytes;
-	row->on_dead_stack += bit(f->on_stack, node);
-	row->in_free += bit(f->in_free, node);
+	row->on_dead_stack += cs_bit(f->on_stack, node);
+	row->in_free += cs_bit(f->in_free, node);
 }
 
 /* What only this object owns counts with it. */
@@ -156,9 +151,9 @@ static void follow(struct finder *f, uint32_t node)
 		for (uint32_t i = 0; i < edges; i++) {
 			uint32_t to = cs_graph_target(f->hg->graph, codes[i]);
 
-			if (to == node || cs_dom_is_reached(f->hg->dom, to) || bit(f->indirect, to))
+			if (to == node || cs_dom_is_reached(f->hg->dom, to) || cs_bit(f->indirect, to))
 				continue;
-			f->indirect[to / 64] |= 1ull << to % 64;
+			cs_bit_set(f->indirect, to);
 			if (!cs_vec_push(&f->stack, to))
 				f->is_out_of_memory = true;
 		}
@@ -181,7 +176,7 @@ static void mark_referred(struct finder *f, uint64_t *referred)
 			uint32_t to = cs_graph_target(g, codes[i]);
 
 			if (to != n)
-				referred[to / 64] |= 1ull << to % 64;
+				cs_bit_set(referred, to);
 		}
 	}
 }
@@ -190,7 +185,7 @@ static void mark_referred(struct finder *f, uint64_t *referred)
 static void follow_garbage(struct finder *f)
 {
 	for (uint32_t n = 0; n < f->hg->nodes.count && !cs_pulse_stops(&f->hg->scan->pulse); n++)
-		if (!cs_dom_is_reached(f->hg->dom, n) && !bit(f->indirect, n) &&
+		if (!cs_dom_is_reached(f->hg->dom, n) && !cs_bit(f->indirect, n) &&
 		    cs_heap_graph_type(f->hg, n) != CS_NO_TYPE)
 			follow(f, n);
 }
@@ -212,10 +207,10 @@ static void find_all(struct finder *f, const uint64_t *referred)
 				return;
 			if (cs_dom_is_reached(hg->dom, node) ||
 			    (block.state != CS_BLOCK_USED && block.state != CS_BLOCK_TYPED) ||
-			    bit(f->indirect, node) || (!pass && bit(referred, node)))
+			    cs_bit(f->indirect, node) || (!pass && cs_bit(referred, node)))
 				continue;
-			if (!pass || bit(referred, node)) {
-				f->leaked[node / 64] |= 1ull << node % 64;
+			if (!pass || cs_bit(referred, node)) {
+				cs_bit_set(f->leaked, node);
 				follow(f, node);
 			}
 		}
@@ -236,13 +231,13 @@ static void count_all(struct finder *f)
 		if (cs_dom_is_reached(hg->dom, node))
 			continue;
 		if (block.state == CS_BLOCK_OBJECT)
-			count(f, bit(f->stuck, node) ? KIND_LEAKED :
-				 bit(f->kept, node)  ? KIND_INDIRECT :
+			count(f, cs_bit(f->stuck, node) ? KIND_LEAKED :
+				 cs_bit(f->kept, node)  ? KIND_INDIRECT :
 						       KIND_GARBAGE,
 			      node, block.len + owned_bytes(f, node));
-		else if (bit(f->leaked, node))
+		else if (cs_bit(f->leaked, node))
 			count(f, KIND_LEAKED, node, block.len);
-		else if (bit(f->indirect, node) &&
+		else if (cs_bit(f->indirect, node) &&
 			 (block.state == CS_BLOCK_USED || block.state == CS_BLOCK_TYPED))
 			count(f, KIND_INDIRECT, node, block.len);
 	}

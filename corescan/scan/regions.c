@@ -42,7 +42,7 @@ static cs_status add_stacks(struct cs_image *image, struct cs_model *model, stru
 				continue;
 			r = m->range;
 		}
-		st = cs_model_region(model, r, CS_STACKS, false, err);
+		st = cs_model_region(model, r, CS_STACKS, err);
 		if (st)
 			return st;
 	}
@@ -78,12 +78,12 @@ cs_status cs_regions_of_image(struct cs_image *image, struct cs_model *model, st
 		size_t n = cs_module_writable(&image->modules.items[i], image, ranges, WRITABLE_MAX);
 
 		for (size_t k = 0; !st && k < n; k++)
-			st = cs_model_region(model, ranges[k], CS_MODULES, false, err);
+			st = cs_model_region(model, ranges[k], CS_MODULES, err);
 	}
 	for (size_t i = 0; !st && i < image->mappings.count; i++) {
 		const struct cs_mapping *m = &image->mappings.items[i];
 
-		st = cs_model_region(model, m->range, category_of(m), false, err);
+		st = cs_model_region(model, m->range, category_of(m), err);
 	}
 	return st;
 }

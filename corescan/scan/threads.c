@@ -104,23 +104,17 @@ static int by_depth(const void *a, const void *b)
 	return (x->thread->addr > y->thread->addr) - (x->thread->addr < y->thread->addr);
 }
 
-static bool is_known_gil(enum cs_gil gil)
-{
-	return gil != CS_GIL_UNKNOWN;
-}
-
 /* States [from, to) are of one thread: their stacks one above the other. */
 static bool join_states(struct cs_stacks *w, size_t from, size_t to)
 {
 	struct cs_thread_row *row = &w->out.rows.items[w->states.items[from].row];
 	uint32_t count = 0, at = 0;
 
-	row->has_python = true;
 	for (size_t i = from; i < to; i++) {
 		const struct state *s = &w->states.items[i];
 
 		count += s->stack.count;
-		if (s->thread->gil == CS_GIL_HOLDS || !is_known_gil(row->gil))
+		if (s->thread->gil == CS_GIL_HOLDS || row->gil == CS_GIL_UNKNOWN)
 			row->gil = s->thread->gil;
 		if (s->thread->name)
 			row->name = s->thread->name;

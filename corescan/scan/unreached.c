@@ -49,7 +49,7 @@ static void mark_stuck(struct counter *c, uint64_t *stuck)
 	for (uint32_t node = 0; node < hg->nodes.count && !cs_pulse_stops(&hg->scan->pulse); node++)
 		if (!cs_dom_is_reached(hg->dom, node) && cs_node_object(hg, node, &o) &&
 		    py_refcount(hg->scan->py, &o) > c->counts[node])
-			stuck[node / 64] |= 1ull << node % 64;
+			cs_bit_set(stuck, node);
 }
 
 cs_status cs_unreached_stuck(struct cs_heap_graph *hg, uint64_t *stuck, uint64_t *kept,

@@ -119,8 +119,8 @@ cs_status cs_waste_create(const struct py *py, struct cs_waste **out, struct cs_
 
 		if (t->flags & PY_FLAG_STR)
 			w->look[t->model_nr] = LOOK_STR;
-		else if (family && (!strcmp(family, "list") || !strcmp(family, "dict") ||
-				    !strcmp(family, "set") || !strcmp(family, "bytearray")))
+		else if (!strcmp(family, "list") || !strcmp(family, "dict") ||
+			 !strcmp(family, "set") || !strcmp(family, "bytearray"))
 			w->look[t->model_nr] = LOOK_ROOM;
 	}
 	*out = w;

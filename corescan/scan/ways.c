@@ -124,7 +124,7 @@ static cs_status search(struct cs_ways *ways, uint32_t node, struct chain *out, 
 		st = cs_graph_reverse_create(hg->graph, &hg->scan->pulse, &ways->reverse, err);
 	if (st)
 		return st;
-	target[node / 64] |= 1ull << node % 64;
+	cs_bit_set(target, node);
 	st = cs_paths_create(hg->graph, ways->reverse, target, TAGS_LOOKED_AT, &hg->scan->pulse,
 			     &paths, err);
 	if (st)

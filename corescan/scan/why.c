@@ -71,7 +71,7 @@ static cs_status mark(struct cs_heap_graph *hg, cs_addr addr, const char *type, 
 	bool any = false;
 
 	if (node != CS_NO_NODE) {
-		bits[node / 64] |= 1ull << node % 64;
+		cs_bit_set(bits, node);
 		return CS_OK;
 	}
 	for (uint32_t i = 0; type && i < hg->nodes.count && !cs_pulse_stops(&hg->scan->pulse); i++) {
@@ -79,7 +79,7 @@ static cs_status mark(struct cs_heap_graph *hg, cs_addr addr, const char *type, 
 
 		if (nr == CS_NO_TYPE || strcmp(m->types.items[nr].name, type))
 			continue;
-		bits[i / 64] |= 1ull << i % 64;
+		cs_bit_set(bits, i);
 		any = true;
 	}
 	return any ? CS_OK : CS_NOTFOUND;

@@ -150,7 +150,7 @@ TEST(memory_that_others_claim_holds_no_chunk)
 	header(&f, FORGE_ANON + 0x4000, 0, 0x1000 | M); /* pymalloc's */
 	header(&f, FORGE_ANON + 0x3000, 0, 0x2000 | M); /* would reach into it */
 	header(&f, FORGE_ANON + 0x8000, 0, 0x1000 | M);
-	assert_int_equal(cs_model_region(&f.model, arena, CS_UNEXPLAINED, true, NULL), CS_OK);
+	assert_int_equal(cs_model_region(&f.model, arena, CS_UNEXPLAINED, NULL), CS_OK);
 	assert_int_equal(found(&f, 2, 0x2000), 2);
 	assert_int_equal(f.model.blocks.big.items[1].start, FORGE_ANON + 0x8000);
 	forge_heap_deinit(&f);

@@ -51,7 +51,7 @@ static struct cs_span *span(struct cs_model *m, cs_addr start, uint64_t len, enu
 
 static void region(struct cs_model *m, cs_addr start, uint64_t len, enum cs_category c)
 {
-	assert_int_equal(cs_model_region(m, (struct cs_range){ start, len }, c, false, NULL), CS_OK);
+	assert_int_equal(cs_model_region(m, (struct cs_range){ start, len }, c, NULL), CS_OK);
 }
 
 static void settle(struct cs_model *m, struct pages *p)

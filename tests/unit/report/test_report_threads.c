@@ -37,7 +37,7 @@ enum { PYTHON = sizeof(python) / sizeof(*python), NATIVE = sizeof(native) / size
 static void add_thread(struct cs_model *m, int64_t tid, const char *name, enum cs_gil gil)
 {
 	struct cs_thread_row row = {
-		.tid = tid, .name = name, .gil = gil, .has_python = true, .is_merged = true,
+		.tid = tid, .name = name, .gil = gil, .is_merged = true,
 		.python = { python, PYTHON, NULL }, .native = { native, NATIVE, NULL },
 	};
 
