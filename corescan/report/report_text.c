@@ -384,9 +384,10 @@ static void write_absent(const struct page *p, const struct cs_ask *ask)
 
 	if (ask->view->needs == CS_NEEDS_CHUNKS)
 		note(p, cs_arena_printf(&words, CS_ADDR " is in no heap of malloc.", ask->addr));
-	else if (ask->view->needs == CS_NEEDS_REFERENTS || ask->view->needs == CS_NEEDS_REFERRERS)
+	else if (ask->view->needs == CS_NEEDS_REFERENTS || ask->view->needs == CS_NEEDS_REFERRERS ||
+		 (ask->view->needs == CS_NEEDS_WHY && !ask->text))
 		note(p, cs_arena_printf(&words, "Nothing in use is at " CS_ADDR ".", ask->addr));
-	else if (ask->view->needs == CS_NEEDS_INSTANCES)
+	else if (ask->view->needs == CS_NEEDS_INSTANCES || ask->view->needs == CS_NEEDS_WHY)
 		note(p, cs_arena_printf(&words, "There is no type '%.100s'%s%.200s%s", ask->text,
 					meant ? ": did you mean " : "", meant ? meant : "",
 					meant ? "?" : "."));

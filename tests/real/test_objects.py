@@ -243,6 +243,8 @@ def rows_are_picked_sorted_and_counted(t, interpreter):
     code, out, _ = t.corescan([core, "--instances", "SlotDict"])
     t.equal(code, 1, "exit of an unknown type")
     t.true("There is no type 'SlotDict': did you mean __main__.SlotDict?" in out, "says so: " + out)
+    _, out, _ = t.corescan([core, "--why", "SlotDict"])
+    t.true("There is no type 'SlotDict': did you mean __main__.SlotDict?" in out, "--why too: " + out)
     code, out, _ = t.corescan([core, "--referrers", "0x10"])
     t.true(code == 1 and "Nothing in use is at 0x10." in out, "nothing there: " + out)
 
