@@ -27,15 +27,11 @@ static cs_addr member(struct py *py, cs_addr task, enum py_field field)
 static const char *name_of(struct py *py, cs_addr task)
 {
 	cs_addr name = member(py, task, PY_TASK_NAME);
-	char text[NAME_CAP];
 	uint64_t number;
-	size_t len;
 
 	if (py_int_value(py, name, &number))
 		return cs_arena_printf(&py->model->strings, "Task-%" PRIu64, number);
-	if (!name || !py_str_text(py, name, text, sizeof(text), &len))
-		return NULL;
-	return cs_arena_text(&py->model->strings, text, len);
+	return py_str_copy(py, name, NAME_CAP);
 }
 
 static bool is_task(const struct py_type *type)
