@@ -42,11 +42,6 @@ bool py_attr_path_set(struct py_attr_path *path, const char *text, size_t len)
 	return false;
 }
 
-static const char *type_name(struct py *py, const struct py_obj *o)
-{
-	return py->model->types.items[o->type->model_nr].name;
-}
-
 static uint64_t type_word(struct py *py, cs_addr type, enum py_field field)
 {
 	return py_word(py, type + py_off(&py->layout, field));
@@ -317,7 +312,7 @@ static bool object_text(struct py *py, cs_addr addr, bool no_text, char *out, si
 	snprintf(out, cap, "<at " CS_ADDR ">", addr);
 	if (!py_object_at(py, addr, &o))
 		return false;
-	name = type_name(py, &o);
+	name = py_type_name(py, &o);
 	is_str = !strcmp(name, "str") || !strcmp(name, "bytes");
 	if (!strcmp(name, "NoneType")) {
 		snprintf(out, cap, "None");
@@ -351,7 +346,7 @@ bool py_attr_text(struct py *py, const struct py_attr *attr, bool no_text, char 
 		return attr->is_integer;
 	case PY_ATTR_COMPUTED:
 		snprintf(out, cap, "<%.200s>",
-			 py_object_at(py, attr->object, &o) ? type_name(py, &o) : "?");
+			 py_object_at(py, attr->object, &o) ? py_type_name(py, &o) : "?");
 		break;
 	}
 	return false;

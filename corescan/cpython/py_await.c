@@ -18,16 +18,6 @@ enum {
 	STATE_YIELD_FROM = -1, STATE_EXECUTING = 0
 };
 
-/* The type of the object at addr; NULL: there is none. */
-static const struct py_type *type_of(struct py *py, cs_addr addr)
-{
-	uint32_t nr = PY_NO_TYPE;
-
-	if (addr && addr % 8 == 0)
-		nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
-	return nr == PY_NO_TYPE ? NULL : &py->types.items[nr];
-}
-
 static bool is_generator(const struct py_type *type)
 {
 	static const char *const names[] = { "coroutine", "generator", "async_generator" };
@@ -43,7 +33,7 @@ cs_addr py_await_frame(struct py *py, cs_addr coroutine)
 	const struct py_layout *l = &py->layout;
 	const unsigned char *state;
 
-	if (!is_generator(type_of(py, coroutine)))
+	if (!is_generator(py_type_of(py, coroutine)))
 		return 0;
 	if (py_has(l, PY_GEN_FRAME))
 		return py_word(py, coroutine + py_off(l, PY_GEN_FRAME));
@@ -108,7 +98,7 @@ static cs_addr unwrap(struct py *py, cs_addr object)
 		{ "async_generator_asend", PY_ASEND_GEN },
 		{ "async_generator_athrow", PY_ASEND_GEN }, /* agt_gen is there too */
 	};
-	const struct py_type *type = type_of(py, object);
+	const struct py_type *type = py_type_of(py, object);
 	const char *name = type ? py_tp_name(py, type->addr) : NULL;
 
 	for (size_t i = 0; name && i < sizeof(wrappers) / sizeof(wrappers[0]); i++)

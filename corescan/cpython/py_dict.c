@@ -171,3 +171,13 @@ bool py_str_text(struct py *py, cs_addr str, char *out, size_t cap, size_t *len)
 		*len = at;
 	return true;
 }
+
+const char *py_str_copy(struct py *py, cs_addr str, size_t cap)
+{
+	char text[PY_STR_MOST];
+	size_t len;
+
+	if (!py_str_text(py, str, text, cap < sizeof(text) ? cap : sizeof(text), &len))
+		return NULL;
+	return cs_arena_text(&py->model->strings, text, len);
+}

@@ -34,4 +34,9 @@ cs_addr py_dict_get(struct py *py, cs_addr dict, const char *key);
 /* Copy a str object's text as UTF-8, at most cap - 1 bytes, NUL-terminated;
  * false when addr is no readable compact str. *len may be NULL. */
 bool py_str_text(struct py *py, cs_addr str, char *out, size_t cap, size_t *len);
+
+/* The same into the model's strings, cap at most PY_STR_MOST; NULL: it is none,
+ * or no memory. */
+enum { PY_STR_MOST = 4096 };
+const char *py_str_copy(struct py *py, cs_addr str, size_t cap);
 #endif

@@ -16,7 +16,7 @@ static void key_text(struct py *py, cs_addr key, char *out, size_t cap)
 	if (!py_object_at(py, key, &o))
 		return;
 	py_value(py, &o, value, sizeof(value));
-	type = py->model->types.items[o.type->model_nr].name;
+	type = py_type_name(py, &o);
 	if (*value && (o.type->flags & (PY_FLAG_STR | PY_FLAG_LONG | PY_FLAG_BYTES) ||
 		       o.type->family == &py_family_object))
 		snprintf(out, cap, "%s", value);

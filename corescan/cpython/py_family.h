@@ -45,6 +45,12 @@ struct py_family {
 	uint8_t tail; /* so many bytes at the end of the struct may not be there */
 };
 
+/* What an object's type is called, as --by-type has it. */
+static inline const char *py_type_name(const struct py *py, const struct py_obj *o)
+{
+	return py->model->types.items[o->type->model_nr].name;
+}
+
 extern const struct py_family py_family_object; /* everything without a family */
 
 /* The family that this very type begins, or NULL (look at its base). */

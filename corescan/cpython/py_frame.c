@@ -18,7 +18,7 @@
 enum {
 	REF_TAGS = 3, UNIT = 2,
 	OWNED_BY_GENERATOR = 1, OWNED_BY_INTERPRETER = 3,
-	FILE_CAP = 4096, NAME_CAP = 1024,
+	NAME_CAP = 1024,
 	LOCALS_DEPTH = 64 /* frames of a stack whose locals are kept */
 };
 
@@ -104,29 +104,18 @@ bool py_frame_look(struct py *py, cs_addr addr, struct py_frame_look *out)
 						     look_struct(py, addr, out);
 }
 
-static const char *copy_str(struct py *py, cs_addr str, char *buf, size_t cap)
-{
-	size_t len;
-
-	if (!py_str_text(py, str, buf, cap, &len))
-		return NULL;
-	return cs_arena_text(&py->model->strings, buf, len);
-}
-
 /* Function and file of a code object, read once. */
 static struct py_code_name name_of(struct py_frames *w, cs_addr code)
 {
 	const struct py_layout *l = &w->py->layout;
 	struct py_code_name name = { NULL, NULL };
-	char buf[FILE_CAP];
 	uint32_t nr;
 
 	if (cs_map_get(&w->code_nr, code, &nr))
 		return w->codes.items[nr];
-	name.function = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_NAME)), buf,
-				 NAME_CAP);
-	name.file = copy_str(w->py, py_word(w->py, code + py_off(l, PY_CODE_FILENAME)), buf,
-			     sizeof(buf));
+	name.function = py_str_copy(w->py, py_word(w->py, code + py_off(l, PY_CODE_NAME)), NAME_CAP);
+	name.file = py_str_copy(w->py, py_word(w->py, code + py_off(l, PY_CODE_FILENAME)),
+				PY_STR_MOST);
 	nr = (uint32_t)w->codes.count;
 	/* without memory it is read again next time */
 	if (cs_vec_push(&w->codes, name) && !cs_map_put(&w->code_nr, code, nr))

@@ -2,11 +2,11 @@
  *   to 3.10  slots: locals by co_varnames, then cells by co_cellvars and co_freevars
  *   3.11+    slots by co_localsplusnames; co_localspluskinds tells hidden ones
  * A cell (cellobject.h) has its value behind the object's head. 3.14: tagged. */
-#include "cpython/py_census.h"
 #include "cpython/py_dict.h"
 #include "cpython/py_frame.h"
 #include "cpython/py_types.h"
 #include "cpython/py_value.h"
+#include "cpython/py_visit.h"
 
 #include <stdio.h>
 
@@ -25,11 +25,6 @@ struct list {
 	cs_addr slot;
 };
 
-static const char *type_name(struct py *py, const struct py_obj *o)
-{
-	return py->model->types.items[o->type->model_nr].name;
-}
-
 /* Values that stand for themselves; of others the type stands before it. */
 static bool is_plain(const char *type)
 {
@@ -41,20 +36,11 @@ static bool is_plain(const char *type)
 	return false;
 }
 
-static bool find_object(struct py *py, cs_addr addr, struct py_obj *out)
-{
-	struct cs_block block;
-
-	if (cs_blocks_holding(&py->model->blocks, addr, &block))
-		return py_object_at_block(py, &block, out) && out->addr == addr;
-	return py_object_static(py, addr, out);
-}
-
 static cs_addr deref(struct py *py, cs_addr addr)
 {
 	struct py_obj o;
 
-	if (!addr || !find_object(py, addr, &o) || strcmp(type_name(py, &o), "cell"))
+	if (!addr || !py_object_at(py, addr, &o) || strcmp(py_type_name(py, &o), "cell"))
 		return addr;
 	return py_word(py, addr + CELL_VALUE);
 }
@@ -66,9 +52,9 @@ static const char *preview(struct py *py, cs_addr addr)
 	struct py_obj o;
 	const char *type;
 
-	if (!find_object(py, addr, &o))
+	if (!py_object_at(py, addr, &o))
 		return cs_arena_printf(strings, "<at " CS_ADDR ">", addr);
-	type = type_name(py, &o);
+	type = py_type_name(py, &o);
 	if (!strcmp(type, "NoneType"))
 		return "None";
 	py_value(py, &o, value, sizeof(value));

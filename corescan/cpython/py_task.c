@@ -24,27 +24,14 @@ static cs_addr member(struct py *py, cs_addr task, enum py_field field)
 	return py_word(py, task + py_off(&py->layout, field));
 }
 
-static const struct py_type *type_of(struct py *py, cs_addr addr)
-{
-	uint32_t nr = PY_NO_TYPE;
-
-	if (addr && addr % 8 == 0)
-		nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
-	return nr == PY_NO_TYPE ? NULL : &py->types.items[nr];
-}
-
 static const char *name_of(struct py *py, cs_addr task)
 {
 	cs_addr name = member(py, task, PY_TASK_NAME);
-	char text[NAME_CAP];
 	uint64_t number;
-	size_t len;
 
 	if (py_int_value(py, name, &number))
 		return cs_arena_printf(&py->model->strings, "Task-%" PRIu64, number);
-	if (!name || !py_str_text(py, name, text, sizeof(text), &len))
-		return NULL;
-	return cs_arena_text(&py->model->strings, text, len);
+	return py_str_copy(py, name, NAME_CAP);
 }
 
 static bool is_task(const struct py_type *type)
@@ -56,7 +43,7 @@ static bool is_task(const struct py_type *type)
 static void find_waiter(struct py *py, cs_addr task, struct cs_task_row *out)
 {
 	cs_addr waiter = member(py, task, PY_TASK_FUT_WAITER);
-	const struct py_type *type = type_of(py, waiter);
+	const struct py_type *type = py_type_of(py, waiter);
 
 	if (!type)
 		return;

@@ -73,16 +73,6 @@ static enum cs_gil gil_of(struct py *py, cs_addr interp, cs_addr thread)
 	return CS_GIL_UNKNOWN;
 }
 
-static const char *copy_str(struct py *py, cs_addr str)
-{
-	char text[NAME_CAP];
-	size_t len;
-
-	if (!str || !py_str_text(py, str, text, sizeof(text), &len))
-		return NULL;
-	return cs_arena_text(&py->model->strings, text, len);
-}
-
 /* threading._active: a dict of Thread objects by pthread_self(). Names are put
  * into `names`, which `by_id` leads to. */
 struct name_table {
@@ -92,7 +82,7 @@ struct name_table {
 
 static bool add_name(struct py *py, struct name_table *t, cs_addr ident, cs_addr thread)
 {
-	const char *name = copy_str(py, py_instance_get(py, thread, "_name"));
+	const char *name = py_str_copy(py, py_instance_get(py, thread, "_name"), NAME_CAP);
 	uint64_t id;
 
 	if (!name || !py_int_value(py, ident, &id) || !id)

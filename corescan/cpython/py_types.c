@@ -222,6 +222,15 @@ uint32_t py_type_slow(struct py *py, cs_addr addr)
 	return nr;
 }
 
+const struct py_type *py_type_of(struct py *py, cs_addr addr)
+{
+	uint32_t nr = PY_NO_TYPE;
+
+	if (addr && addr % 8 == 0)
+		nr = py_type_at(py, py_word(py, addr + py_off(&py->layout, PY_OB_TYPE)));
+	return nr == PY_NO_TYPE ? NULL : &py->types.items[nr];
+}
+
 cs_addr py_type_dict(struct py *py, cs_addr type)
 {
 	const struct py_layout *l = &py->layout;

@@ -56,6 +56,9 @@ static inline bool py_atom_at_block(struct py *py, const struct cs_block *block,
  * type, so indexes and pointers into py->types stay good. */
 bool py_seems_object(struct py *py, cs_addr addr);
 
+/* The type of the object at addr; NULL: there is none. */
+const struct py_type *py_type_of(struct py *py, cs_addr addr);
+
 /* __dict__ of a type; of a static one from the interpreter (3.12+). 0: none. */
 cs_addr py_type_dict(struct py *py, cs_addr type);
 

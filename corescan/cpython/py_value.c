@@ -169,9 +169,9 @@ void py_value(struct py *py, const struct py_obj *o, char *out, size_t cap)
 	else if (!strcmp(family, "generator") || !strcmp(family, "coroutine") ||
 		 !strcmp(family, "async_generator"))
 		named(py, o, PY_GEN_QUALNAME, out, cap);
-	else if (!strcmp(py->model->types.items[o->type->model_nr].name, "function"))
+	else if (!strcmp(py_type_name(py, o), "function"))
 		named(py, o, PY_FUNC_QUALNAME, out, cap);
-	else if (!strcmp(py->model->types.items[o->type->model_nr].name, "float"))
+	else if (!strcmp(py_type_name(py, o), "float"))
 		float_value(py, o, out, cap);
 }
 

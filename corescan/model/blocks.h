@@ -36,6 +36,11 @@ enum cs_block_state {
 	CS_BLOCK_STATES
 };
 
+static inline bool cs_block_is_used(unsigned state)
+{
+	return state >= CS_BLOCK_USED && state <= CS_BLOCK_TYPED;
+}
+
 enum cs_allocator { CS_ALLOC_GLIBC, CS_ALLOC_PYMALLOC, CS_ALLOCATORS };
 
 struct cs_span {

@@ -9,14 +9,9 @@ enum {
 	LONG_WORDS = 64, /* blocks that reach over so many words of granules are kept apart */
 };
 
-/* What is_used() below reads off a nibble's bits. */
+/* What read_tiles() below reads off a nibble's bits. */
 _Static_assert(CS_BLOCK_INSIDE == 0 && CS_BLOCK_FREE == 1 && CS_BLOCK_USED == 2 &&
 		       CS_BLOCK_TYPED == 7, "blocks in use are the states 2 to 7");
-
-static bool is_used(unsigned state)
-{
-	return state >= CS_BLOCK_USED && state <= CS_BLOCK_TYPED;
-}
 
 static cs_status no_memory(struct cs_error *err)
 {
@@ -112,7 +107,7 @@ static cs_status number_big(struct cs_nodes *nodes, uint64_t count, struct cs_er
 		return no_memory(err);
 	for (size_t i = 0; i < b->big.count; i++) {
 		nodes->big[i] = CS_NO_NODE;
-		if (!is_used(b->big.items[i].state))
+		if (!cs_block_is_used(b->big.items[i].state))
 			continue;
 		if (count >= CS_NO_NODE - 1)
 			return cs_fail(err, CS_LIMIT, b->big.items[i].start,

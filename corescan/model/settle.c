@@ -36,11 +36,6 @@ static const uint8_t state_category[CS_BLOCK_STATES][CS_ALLOCATORS] = {
 	[CS_BLOCK_LOST] = { CS_UNEXPLAINED, CS_UNEXPLAINED },
 };
 
-static bool is_used(unsigned state)
-{
-	return state >= CS_BLOCK_USED && state <= CS_BLOCK_TYPED;
-}
-
 static void give(struct settle *s, enum cs_category category, uint64_t bytes)
 {
 	s->model->ledger[category].bytes += bytes;
@@ -78,7 +73,7 @@ static bool add_tile(struct settle *s, const struct cs_span *span, struct span_s
 {
 	sums->count[state]++;
 	sums->bytes[state] += granules * GRANULE;
-	return !is_used(state) || count_used(s, span->allocator, granules * GRANULE);
+	return !cs_block_is_used(state) || count_used(s, span->allocator, granules * GRANULE);
 }
 
 /* The tile that is open. */
@@ -159,7 +154,7 @@ static bool settle_span(struct settle *s, struct cs_span *span)
 		enum cs_category c = state_category[state][span->allocator];
 		uint64_t bytes = sums.bytes[state];
 
-		if (span->allocator == CS_ALLOC_GLIBC && is_used(state)) {
+		if (span->allocator == CS_ALLOC_GLIBC && cs_block_is_used(state)) {
 			/* each chunk's size word is malloc's, the rest the program's */
 			uint64_t headers = sums.count[state] * SIZE_WORD;
 
@@ -179,7 +174,7 @@ static bool settle_big(struct settle *s, const struct cs_big_block *big)
 	enum cs_category c = state_category[big->state][big->allocator];
 	uint64_t all = s->present(s->ctx, big->start, big->len);
 	/* as in a heap: of what is used the program's bytes, of what is free the chunk */
-	uint64_t bytes = is_used(big->state) ?
+	uint64_t bytes = cs_block_is_used(big->state) ?
 				 s->present(s->ctx, big->user, big->usable) :
 				 s->present(s->ctx, big->chunk.start, big->chunk.len);
 
@@ -189,7 +184,7 @@ static bool settle_big(struct settle *s, const struct cs_big_block *big)
 	give(s, CS_MALLOC_OVERHEAD, all - bytes);
 	if (cs_pulse_stops(s->model->pulse))
 		return false;
-	return !is_used(big->state) || count_used(s, big->allocator, big->chunk.len);
+	return !cs_block_is_used(big->state) || count_used(s, big->allocator, big->chunk.len);
 }
 
 /* One interval competing for addresses; the lower rank wins. */

@@ -49,8 +49,8 @@ struct cs_report_options {
 };
 
 /* Set one option by the name it has on the command line, without dashes:
- * format, json, top, sort, min, type, attrs, no-values, verbose. value is borrowed. CS_NOTFOUND:
- * not an option of the report. CS_USAGE: a bad value, err says why. */
+ * format, json, top, sort, min, depth, type, attrs, no-values, verbose. value is borrowed.
+ * CS_NOTFOUND: not an option of the report. CS_USAGE: a bad value, err says why. */
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
 			struct cs_error *err);
 

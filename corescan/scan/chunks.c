@@ -121,7 +121,7 @@ static struct cs_chunk_row describe(struct cs_scan *scan, cs_addr tile)
 		row.size = (cs_span_next(&blocks->spans.items[block.span], block.granule) -
 			    block.granule) * GRANULE;
 	if (block.state == CS_BLOCK_OBJECT && scan->py && py_object_at_block(scan->py, &block, &o))
-		row.type = scan->model.types.items[o.type->model_nr].name;
+		row.type = py_type_name(scan->py, &o);
 	return row;
 }
 

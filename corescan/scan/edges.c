@@ -106,7 +106,7 @@ static void describe(struct lister *l, cs_addr addr, struct cs_edge_row *row)
 		return;
 	}
 	row->addr = o.addr;
-	row->type = scan->model.types.items[o.type->model_nr].name;
+	row->type = py_type_name(scan->py, &o);
 	if (l->wish->no_values)
 		return;
 	py_value(scan->py, &o, value, sizeof(value));

@@ -88,7 +88,7 @@ static void say_owner(struct pen *pen, struct cs_scan *scan, const struct cs_blo
 	say_number(pen, "owner", owner, true);
 	if (cs_blocks_holding(&scan->model.blocks, owner, &where) &&
 	    py_object_at_block(scan->py, &where, &o))
-		say(pen, "owner_type", "%s", scan->model.types.items[o.type->model_nr].name);
+		say(pen, "owner_type", "%s", py_type_name(scan->py, &o));
 	say(pen, "evidence", "a member of the owner points at it, and only such objects own such blocks");
 }
 

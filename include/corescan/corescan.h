@@ -53,8 +53,8 @@ CORESCAN_API const char *corescan_version(void);
 
 /* The views this version answers: names from 0 on, NULL beyond the last. The
  * strings are good for as long as the library is loaded. corescan_view_argument()
- * is "ADDR" for a view that takes one, else NULL; the others are NULL only for
- * an unknown name. */
+ * is "ADDR", "TYPE" or "ADDR|TYPE" for a view that takes one, else NULL; the others
+ * are NULL only for an unknown name. */
 CORESCAN_API const char *corescan_view_name(size_t nr);
 CORESCAN_API const char *corescan_view_title(const char *view);
 CORESCAN_API const char *corescan_view_help(const char *view);
@@ -68,11 +68,13 @@ CORESCAN_API struct corescan *corescan_new(void);
  * exist), "allow-swap-in", "graph" ("1": of a process that will run again, make
  * what "dominators", "why", "leaks", "instances", "referrers" and who refers to an
  * "object" need while it is stopped; of others it is made when they are asked). At any
- * time, for the renderings that follow: "top", "sort", "min", "type", "attrs" (of
- * "instances": "a,b.c"), "no-values", "brief" ("1": of an "object" only what is known
- * at once, not what it refers to nor who to it), and for text: "width" in columns, "ascii"
- * ("1": no letter beyond it), "bars", "color", "commands" ("gdb": name debugger
- * commands to go on with, not the program's options), "header" ("0": none).
+ * time, for the renderings that follow: "top", "sort", "min", "type", "depth" (of
+ * "dominators"), "attrs" (of "instances": "a,b.c"), "no-values", "verbose" ("1": stacks in
+ * full, with locals; those of a process that will run again only when it was set before
+ * opening), "brief" ("1": of an "object" only what is known at once, not what it refers to
+ * nor who to it), and for text: "width" in columns, "ascii" ("1": no letter beyond it),
+ * "bars", "color", "commands" ("gdb": name debugger commands to go on with, not the
+ * program's options), "header" ("0": none).
  * "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
  * Values are copied. */
 CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const char *value);
