@@ -34,4 +34,9 @@ cs_addr py_dict_get(struct py *py, cs_addr dict, const char *key);
 /* Copy a str object's text as UTF-8, at most cap - 1 bytes, NUL-terminated;
  * false when addr is no readable compact str. *len may be NULL. */
 bool py_str_text(struct py *py, cs_addr str, char *out, size_t cap, size_t *len);
+
+/* All of it, at most `max` characters, in the model's strings: lone surrogates are three
+ * bytes as the error handler "surrogatepass" writes them, a NUL follows. NULL: no such
+ * str, longer, or no memory. */
+const char *py_str_whole(struct py *py, cs_addr str, uint64_t max, size_t *len);
 #endif
