@@ -169,7 +169,12 @@ static cs_status whole_object(struct cs_scan *scan, const struct cs_ask *ask,
 	struct cs_edge_wish wish = edge_wish(scan, ask, options);
 	cs_status st = cs_scan_object(scan, ask->addr, out, err);
 
+	if (!st && !scan->model.target.stopped_ns)
+		st = cs_scan_sites(scan, err);
+
 	wish.skip = 0;
+	if (!st && scan->knows_sites)
+		cs_scan_site_of(scan, ask->addr, out);
 	return st || options->is_brief ? st : cs_scan_neighbours(scan, &wish, out, err);
 }
 
@@ -216,6 +221,9 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	case CS_NEEDS_CHUNKS:
 		return list_chunks(scan, ask->addr, options->skip,
 				   cs_report_top(options, ask->view), out, err);
+	case CS_NEEDS_SITES:
+		scan->pulse.stopped = false; /* another work */
+		return cs_scan_sites(scan, err);
 	case CS_NEEDS_THREADS:
 		return threads(scan, ask, options, err);
 	case CS_NEEDS_DOMINATORS:
