@@ -30,6 +30,26 @@ class Slotted:
         self.number = number + 100000
 
 
+def one_line(): return ["one line %d" % i for i in range(50)]
+
+
+class Several:
+    """Who has which line: the function around, not what is made in it."""
+
+    def comprehension(self):
+        return [str(i) + " of a comprehension" for i in range(50)]
+
+    def generator(self):
+        return list(str(i) + " of a generator" for i in range(50))
+
+    def function(self):
+        def inner(number):
+            return "%d of an inner function" % number
+        return [inner(i) for i in range(50)]
+
+    call = lambda self: ["%d of a lambda" % i for i in range(50)]  # noqa: E731
+
+
 def deep(levels, make):
     return make() if not levels else deep(levels - 1, make)
 
@@ -70,6 +90,9 @@ KEPT.append(bytearray(3 << 20))
 KEPT.append(collections.OrderedDict.fromkeys(range(500)))
 KEPT.append(json.loads(json.dumps([{"a": i, "b": [i] * 3} for i in range(500)])))
 KEPT.append(decimal.Decimal("1.5"))
+SEVERAL = Several()
+KEPT.append([one_line(), SEVERAL.comprehension(), SEVERAL.generator(), SEVERAL.function(),
+             SEVERAL.call()])
 space = {}
 exec(compile("def made():\n    return [str(i) for i in range(1000, 1100)]\n",
              "\u017eivot \U0001f40d \udc80.py", "exec"), space)

@@ -162,8 +162,14 @@ def every_row_is_as_the_process_said(t, row):
     for text, function in (('self.text = "plain %d" % number', "__init__"),
                            ("self.number = number + 100000", "__init__"),
                            ("kept.append([Plain(i) for i in range(500 + number)])", "in_thread"),
-                           ('KEPT.append("short %d" % i)', "<module>")):
-        name = functions.get(lines[text]) or "nobody"
+                           ('KEPT.append("short %d" % i)', "<module>"),
+                           ('return [str(i) + " of a comprehension" for i in range(50)]', "comprehension"),
+                           ('return list(str(i) + " of a generator" for i in range(50))', "generator"),
+                           ('return "%d of an inner function" % number', "inner"),
+                           ('call = lambda self: ["%d of a lambda" % i for i in range(50)]  # noqa: E731',
+                            "Several"),
+                           ('def one_line(): return ["one line %d" % i for i in range(50)]', "nobody")):
+        name = functions[lines[text]] or "nobody"
         t.equal(name.split(".")[-1], function, "who has the line " + text)
 
 
