@@ -98,9 +98,22 @@ static bool next_chain(struct py_table_walk *w)
 		}
 		w->next = cs_le64(w->heads + at * WORD);
 		w->bucket++;
+		w->chain_count = 0;
 		w->loop = (struct cs_loop){ .mark = 0 };
 	}
 	return w->next != 0;
+}
+
+/* Is the entry in its chain already? Half as many entries as buckets: chains have one or two. */
+static bool was_met(struct py_table_walk *w, cs_addr at)
+{
+	for (size_t i = 0; i < w->chain_count; i++)
+		if (w->chain[i] == at)
+			return true;
+	if (w->chain_count == PY_CHAIN_KNOWN)
+		return cs_loop_closes(&w->loop, at);
+	w->chain[w->chain_count++] = at;
+	return false;
 }
 
 bool py_table_walk_next(struct py_table_walk *w, struct py_entry *out)
@@ -124,7 +137,7 @@ bool py_table_walk_next(struct py_table_walk *w, struct py_entry *out)
 		out->hash = cs_le64(p + l->off[PY_ENTRY_HASH]);
 		if ((out->hash & (t->nbuckets - 1)) != w->bucket - 1) {
 			trouble(w, at, "an entry's hash is that of another bucket");
-		} else if (cs_loop_closes(&w->loop, at)) {
+		} else if (was_met(w, at)) {
 			trouble(w, at, "a chain leads back into itself");
 		} else if (w->handed_out == t->count) {
 			trouble(w, at, "there are more entries than it says");

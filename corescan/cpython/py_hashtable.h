@@ -5,7 +5,8 @@
  * bytes of key and data_size bytes of data. Which it is the layout's fields say.
  *
  * Invariants
- *  - Every entry handed out has a hash that belongs into its bucket.
+ *  - Every entry handed out has a hash that belongs into its bucket; it is handed out once,
+ *    unless its chain is longer than any but the worst is (PY_CHAIN_KNOWN).
  *  - No more entries are handed out than the table says it has, and that is not more than
  *    memory has room for.
  */
@@ -31,13 +32,17 @@ struct py_entry {
 	uint64_t hash;
 };
 
+enum { PY_CHAIN_KNOWN = 64 };
+
 struct py_table_walk {
 	const struct py_table *table;
 	struct py *py;
 	uint64_t bucket; /* the next to be looked at */
 	const unsigned char *heads; /* of a window of buckets; NULL: not there */
 	cs_addr next;	 /* in the chain; 0: none */
-	struct cs_loop loop;
+	cs_addr chain[PY_CHAIN_KNOWN]; /* its first entries */
+	size_t chain_count;
+	struct cs_loop loop; /* of the rest */
 	uint64_t handed_out;
 	/* What could not be followed: chains, and windows of buckets that are nowhere. */
 	uint64_t bad;

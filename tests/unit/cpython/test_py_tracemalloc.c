@@ -224,6 +224,31 @@ TEST(what_contradicts_itself_is_left_out_and_told)
 	}
 }
 
+/* A chain of `count` entries that leads back to entry number `back`: each counts once. */
+TEST(a_circle_of_entries_is_read_once)
+{
+	static const struct {
+		unsigned count, back;
+	} rows[] = { { 1, 0 }, { 2, 0 }, { 3, 1 }, { 7, 2 }, { 7, 6 } };
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct fake_py f;
+
+		begin(&f, 13);
+		fake_put(&f, TRACES, 0);
+		memset(fake_at(&f, BUCKETS_OF(TRACES)), 0, BUCKETS * 8);
+		/* 256 bytes apart: all in one bucket; the last is the first of the chain */
+		for (unsigned k = 0; k < rows[i].count; k++)
+			add_trace(&f, TRACES, k, 0x777000 + k * 0x100, TRACEBACK(0));
+		fake_put(&f, ENTRY(TRACES, 0), ENTRY(TRACES, rows[i].count - 1 - rows[i].back));
+		fake_put(&f, TRACES, BUCKETS); /* room for more */
+		assert_int_equal(load(&f)->traces.count, rows[i].count + 1);
+		assert_int_equal(f.model.anomaly_count, 1);
+		assert_non_null(strstr(f.model.anomalies.items[0].text, "leads back into itself"));
+		end(&f);
+	}
+}
+
 TEST(frames_beyond_the_limit_and_beyond_memory_are_refused)
 {
 	static const uint32_t counts[] = { 0, 26, 65535 };
@@ -296,6 +321,7 @@ int main(void)
 		cmocka_unit_test(a_block_counts_once_whoever_traces_it),
 		cmocka_unit_test(not_tracing_is_no_contradiction),
 		cmocka_unit_test(what_contradicts_itself_is_left_out_and_told),
+		cmocka_unit_test(a_circle_of_entries_is_read_once),
 		cmocka_unit_test(frames_beyond_the_limit_and_beyond_memory_are_refused),
 		cmocka_unit_test(each_missing_piece_is_noticed),
 		cmocka_unit_test(when_told_to_stop_nothing_is_left),
