@@ -186,7 +186,7 @@ uint32_t py_traceback_at(struct py_tracebacks *r, cs_addr addr)
 	uint32_t nr = PY_NO_TRACEBACK;
 	const char *why;
 
-	if (!addr || cs_map_get(&r->traceback_nr, addr, &nr))
+	if (addr && cs_map_get(&r->traceback_nr, addr, &nr))
 		return nr;
 	why = read_traceback(r, addr, &t);
 	if (why) {
@@ -196,7 +196,7 @@ uint32_t py_traceback_at(struct py_tracebacks *r, cs_addr addr)
 		nr = (uint32_t)r->out->tracebacks.count;
 		r->no_memory |= !cs_vec_push(&r->out->tracebacks, t);
 	}
-	r->no_memory |= !cs_map_put(&r->traceback_nr, addr, nr);
+	r->no_memory |= addr && !cs_map_put(&r->traceback_nr, addr, nr);
 	return r->no_memory ? PY_NO_TRACEBACK : nr;
 }
 

@@ -118,13 +118,14 @@ static void add_trace(struct reader *r, const struct cs_trace *trace)
 	r->sum += trace->size; /* as tracemalloc adds: it may wrap */
 }
 
-/* What a walk could not follow is the reader's. */
+/* What a walk could not follow is the reader's. A process may have been stopped between
+ * counting an entry and putting it in. */
 static void end_walk(struct reader *r, const struct py_table_walk *w)
 {
 	if (w->bad) {
 		py_traced_bad(&r->t, w->first_bad, w->first_why);
 		r->t.bad += w->bad - 1;
-	} else if (w->handed_out < w->table->count && !r->t.no_memory) {
+	} else if (w->handed_out + 1 < w->table->count && !r->t.no_memory) {
 		py_traced_bad(&r->t, w->table->addr, "a table has fewer entries than it says");
 	}
 }
@@ -327,16 +328,31 @@ static bool read_all(struct reader *r, struct place *place)
 	read_traces(r, &traces, 0);
 	if (place->domains && py_table_load(r->t.py, py_word(r->t.py, place->domains), &domains))
 		read_domains(r, &domains, &traces);
+	else if (place->domains)
+		py_traced_bad(&r->t, place->domains, "the table of domains is not there");
 	if (!place->memory)
 		place->memory = find_memory(r, place->traces);
 	return true;
+}
+
+/* Was it stopped between recording a block and adding its size? Then both differ by that. */
+static bool is_in_flight(const struct reader *r, uint64_t memory)
+{
+	uint64_t size = memory > r->sum ? memory - r->sum : r->sum - memory;
+
+	for (size_t i = 0; i < r->t.out->traces.count; i++)
+		if (r->t.out->traces.items[i].size == size)
+			return true;
+	return false;
 }
 
 static void tell(struct reader *r, const struct place *place)
 {
 	struct cs_model *m = r->t.py->model;
 	uint64_t memory = place->memory ? py_word(r->t.py, place->memory) : r->sum;
-	const char *proof = !place->memory ? "every hash is right" :
+	bool in_flight = memory != r->sum && is_in_flight(r, memory);
+	const char *proof = in_flight ? "every hash is right, one allocation was being recorded" :
+			    !place->memory ? "every hash is right" :
 			    memory == r->sum ? "every hash is right, the sizes sum to traced_memory" :
 					       "the sizes do not sum to traced_memory";
 
@@ -345,7 +361,7 @@ static void tell(struct reader *r, const struct place *place)
 		cs_model_anomaly(m, "python.tracemalloc", r->t.first_bad,
 				 "%" PRIu64 " places of tracemalloc's tables cannot be used; first: %s",
 				 r->t.bad, r->t.first_why);
-	} else if (memory != r->sum) {
+	} else if (memory != r->sum && !in_flight) {
 		r->t.out->is_partial = true;
 		cs_model_anomaly(m, "python.tracemalloc", place->memory,
 				 "the traces' sizes sum to %" PRIu64 ", tracemalloc says %" PRIu64,
@@ -362,9 +378,13 @@ static void read_tables(struct reader *r, struct place *place)
 	struct cs_sites *out = r->t.out;
 	enum cs_sites_state state = state_of(r->t.py, place, &out->frame_limit);
 
+	bool has_table = state != CS_SITES_OFF && read_all(r, place);
+
+	if (r->t.no_memory || py_stops(r->t.py))
+		return; /* what was come to says nothing */
 	if (state == CS_SITES_OFF) {
 		cs_model_finding(r->t.py->model, "tracemalloc", place->found_by, NULL, "off");
-	} else if (read_all(r, place)) {
+	} else if (has_table) {
 		state = CS_SITES_ON;
 		py_tracebacks_name(&r->t);
 		tell(r, place);

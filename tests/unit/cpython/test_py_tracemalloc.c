@@ -170,6 +170,20 @@ TEST(a_block_counts_once_whoever_traces_it)
 	end(&f);
 }
 
+/* It was stopped while it recorded a sixth trace. */
+TEST(an_allocation_in_flight_is_no_contradiction)
+{
+	struct fake_py f;
+
+	begin(&f, 13);
+	fake_put(&f, TRACES, 6);
+	fake_put(&f, state_word(&f, PY_TRACING_MEMORY), 7 * USED);
+	assert_int_equal(load(&f)->traces.count, 6);
+	assert_int_equal(f.model.anomaly_count, 0);
+	assert_non_null(strstr(f.model.findings.items[0].proof, "one allocation was being recorded"));
+	end(&f);
+}
+
 TEST(not_tracing_is_no_contradiction)
 {
 	struct fake_py f;
@@ -205,7 +219,7 @@ TEST(what_contradicts_itself_is_left_out_and_told)
 		{ DOMAINS + 0, 0, 5 },				 /* more than it says */
 		{ ENTRY(DOMAINS, 0) + 24, HEAP, 5 },		 /* no table */
 		{ ENTRY(DOMAINS, 0) + 16, 389046, 5 },		 /* not the hash's domain */
-		{ TRACES + 0, 4, 4 + 1 }, { TRACES + 0, 6, 6 },	 /* less, more than it says */
+		{ TRACES + 0, 4, 4 + 1 }, { TRACES + 0, 7, 6 },	 /* less, more than it says */
 		{ TRACES + 0, 1ull << 40, 0 }, { TRACES + 8, 17, 0 }, { TRACES + 8, 1ull << 63, 0 },
 		{ TRACES + 16, 3, 0 }, { TRACES + 32, HEAP, 0 }, /* no table at all */
 	};
@@ -319,6 +333,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_trace_is_there_with_its_frames_and_block),
 		cmocka_unit_test(a_block_counts_once_whoever_traces_it),
+		cmocka_unit_test(an_allocation_in_flight_is_no_contradiction),
 		cmocka_unit_test(not_tracing_is_no_contradiction),
 		cmocka_unit_test(what_contradicts_itself_is_left_out_and_told),
 		cmocka_unit_test(a_circle_of_entries_is_read_once),
