@@ -21,6 +21,9 @@ static const struct option options[] = {
 	{ "type", 0, "GLOB", "only types whose name matches: 'app.*'" },
 	{ "depth", 0, "N", "--dominators: at most N levels below the roots" },
 	{ "attrs", 0, "A,B.C", "of --instances: attributes to show, a column each" },
+	{ "group-by", 0, "KEY", "of --by-site: line, file or traceback" },
+	{ "cumulative", 0, NULL, "of --by-site: count at every frame of a traceback" },
+	{ "tracemalloc-out", 0, "FILE", "write what tracemalloc recorded, for Snapshot.load" },
 	{ "no-values", 0, NULL, "no text of the target's objects in the output" },
 	{ "output", 'o', "FILE", "write there instead; replaced when all is written" },
 	{ "pid", 0, "PID", "the target is this process, whatever files exist" },
@@ -119,6 +122,8 @@ static cs_status add_view(struct cs_cli *cli, const struct cs_view *view, const 
 	ask->view = view;
 	cli->scan.thorough = cli->scan.thorough || !strcmp(view->name, "doctor");
 	cli->scan.threads = cli->scan.threads || view->needs == CS_NEEDS_THREADS;
+	cli->scan.sites = cli->scan.sites || view->needs == CS_NEEDS_SITES ||
+			  view->needs == CS_NEEDS_OBJECT;
 	if (value && cs_ask_set(ask, value, err))
 		return cs_fail(err, CS_USAGE, 0,
 			       "'%.40s' is not an address: use 0x and hexadecimal, or decimal", value);
@@ -164,6 +169,8 @@ static cs_status set_option(struct cs_cli *cli, const struct option *o, const ch
 		cli->scan.debug_dir = value;
 	else if (!strcmp(o->name, "output"))
 		cli->output = value;
+	else if (!strcmp(o->name, "tracemalloc-out"))
+		cli->traces_output = value;
 	else if (!strcmp(o->name, "allow-swap-in"))
 		cli->scan.allow_swap_in = true;
 	else if (!strcmp(o->name, "quiet"))
@@ -253,6 +260,9 @@ cs_status cs_cli_parse(int argc, char **argv, struct cs_cli *out, struct cs_erro
 		if (st)
 			return st;
 	}
+	if (!out->ask_count && out->traces_output && add_view(out, cs_view_find("by-site"), NULL, err))
+		return CS_USAGE;
+	out->scan.sites = out->scan.sites || out->traces_output;
 	if (!out->ask_count) /* the default page has them */
 		out->scan.threads = true;
 	return out->wants_help || out->wants_version ? CS_OK : check(out, err);

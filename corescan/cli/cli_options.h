@@ -17,6 +17,7 @@ struct cs_cli {
 	struct cs_ask asks[CS_CLI_ASKS_MAX];
 	size_t ask_count;
 	const char *output; /* -o, NULL: stdout */
+	const char *traces_output; /* NULL: none */
 	bool is_quiet, is_verbose, wants_help, wants_version;
 };
 

@@ -6,6 +6,7 @@
 #include "cli/cli_options.h"
 #include "cli/cli_output.h"
 #include "cli/cli_progress.h"
+#include "report/report_pickle.h"
 
 #include <langinfo.h>
 #include <locale.h>
@@ -146,12 +147,34 @@ static cs_status look_up(struct cs_scan *scan, struct cs_cli *cli, struct answer
 	return CS_OK;
 }
 
+/* Before the report: whoever reads that finds the file. False: there is none, which is said. */
+static bool write_traces(const struct cs_cli *cli, const struct cs_model *model)
+{
+	struct cs_output out = { 0 };
+	struct cs_error err = { 0 };
+	cs_status st;
+
+	if (!cli->traces_output)
+		return true;
+	st = cs_output_open(cli->traces_output, &out, &err);
+	if (!st)
+		st = cs_pickle_write(out.file, &model->sites, model->pulse, &err);
+	if (!st)
+		st = cs_output_commit(&out, &err);
+	cs_output_close(&out);
+	if (st)
+		complain(EXIT_PART, &err);
+	return !st;
+}
+
 static int report(struct cs_scan *scan, struct cs_cli *cli, struct answers *answers)
 {
 	struct cs_model *model = cs_scan_model(scan);
 	struct cs_output out = { 0 };
 	struct cs_error err = { 0 };
 	cs_status st = look_up(scan, cli, answers, &err);
+
+	bool has_traces = st || write_traces(cli, model);
 
 	if (!st)
 		st = cs_output_open(cli->output, &out, &err);
@@ -167,7 +190,8 @@ static int report(struct cs_scan *scan, struct cs_cli *cli, struct answers *answ
 			(double)model->target.stopped_ns / 1e9);
 	if (!cli->is_quiet && cs_report_is_partial(model))
 		say_partial(model);
-	return cs_report_is_partial(model) || answers->has_absent ? EXIT_PART : EXIT_ANSWERED;
+	return cs_report_is_partial(model) || answers->has_absent || !has_traces ? EXIT_PART :
+										   EXIT_ANSWERED;
 }
 
 /* Would -o replace the very core that is being read? */
@@ -177,6 +201,14 @@ static bool is_same_file(const char *a, const char *b)
 
 	return !stat(a, &x) && !stat(b, &y) && S_ISREG(x.st_mode) && x.st_dev == y.st_dev &&
 	       x.st_ino == y.st_ino;
+}
+
+static cs_status would_replace_target(const struct cs_cli *cli, const char *option,
+				      const char *file, struct cs_error *err)
+{
+	if (!file || !is_same_file(file, cli->target))
+		return CS_OK;
+	return cs_fail(err, CS_USAGE, 0, "%s %.100s would replace the target itself", option, file);
 }
 
 static int run(struct cs_cli *cli)
@@ -245,11 +277,9 @@ int main(int argc, char **argv)
 		cs_ignore(cs_fail_os(&err, "cannot write"), "told below");
 		return complain(EXIT_PART, &err);
 	}
-	if (cli.output && is_same_file(cli.output, cli.target)) {
-		cs_ignore(cs_fail(&err, CS_USAGE, 0, "-o %.100s would replace the target itself",
-				  cli.output), "told below");
+	if (would_replace_target(&cli, "-o", cli.output, &err) ||
+	    would_replace_target(&cli, "--tracemalloc-out", cli.traces_output, &err))
 		return complain(EXIT_USAGE, &err);
-	}
 	catch_signals();
 	cs_guard_install();
 	return trusted(&cli, run(&cli));

@@ -81,6 +81,7 @@ struct py {
 	uint64_t tracked;     /* live objects the collector knows, counted by the census */
 	uint64_t seen, to_see; /* bytes of heap the census is done with, and all; for the pulse */
 	CS_VEC(cs_addr) tasks; /* asyncio's, met by the census */
+	CS_VEC(cs_addr) codes; /* code objects, met by the census */
 	cs_addr hunted;	      /* --object: the block whose owner is looked for, else 0 */
 	cs_addr hunter;	      /* the object that claims it */
 	/* Not NULL: what py_claim() is told goes here, and nothing is claimed. True: a list

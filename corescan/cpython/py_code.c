@@ -12,6 +12,9 @@ void py_code_claim(struct py *py, const struct py_obj *o)
 		PY_CODE_LINEARRAY, PY_CODE_CACHED,   PY_CODE_EXECUTORS,	  PY_CODE_MONITORING,
 	};
 
+	/* without memory one is not told */
+	if (!py->hunted && !py->claimed)
+		cs_ignore(cs_vec_push(&py->codes, o->addr) ? CS_OK : CS_NOMEM, "a name less");
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (py_has(&py->layout, fields[i]) && py_off(&py->layout, fields[i]) + 8 <= o->room)
 			py_claim(py, o, cs_le64(o->p + py->layout.off[fields[i]]));

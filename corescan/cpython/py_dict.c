@@ -93,8 +93,8 @@ cs_addr py_dict_get(struct py *py, cs_addr dict, const char *key)
 	return 0;
 }
 
-/* UTF-8 of one code point, lone surrogates and beyond as '?'. */
-static size_t put_utf8(uint32_t c, char *out)
+/* UTF-8 of one code point, what is none as '?'; so are lone surrogates unless they pass. */
+static size_t put_utf8(uint32_t c, bool passes, char *out)
 {
 	if (c < 0x80) {
 		out[0] = (char)c;
@@ -105,7 +105,7 @@ static size_t put_utf8(uint32_t c, char *out)
 		out[1] = (char)(0x80 | (c & 63));
 		return 2;
 	}
-	if ((c >= 0xd800 && c < 0xe000) || c > 0x10ffff) {
+	if ((c >= 0xd800 && c < 0xe000 && !passes) || c > 0x10ffff) {
 		out[0] = '?';
 		return 1;
 	}
@@ -120,6 +120,11 @@ static size_t put_utf8(uint32_t c, char *out)
 	out[2] = (char)(0x80 | (c >> 6 & 63));
 	out[3] = (char)(0x80 | (c & 63));
 	return 4;
+}
+
+static uint32_t code_point(const unsigned char *p, unsigned kind, uint64_t i)
+{
+	return kind == 1 ? p[i] : kind == 2 ? cs_le16(p + i * 2) : cs_le32(p + i * 4);
 }
 
 /* Where a str's characters are, how wide, how many; false when not readable. */
@@ -161,11 +166,8 @@ bool py_str_text(struct py *py, cs_addr str, char *out, size_t cap, size_t *len)
 
 	if (!p && length)
 		return false;
-	for (uint64_t i = 0; i < length && at + 4 < cap; i++) {
-		uint32_t c = kind == 1 ? p[i] : kind == 2 ? cs_le16(p + i * 2) : cs_le32(p + i * 4);
-
-		at += put_utf8(c, out + at);
-	}
+	for (uint64_t i = 0; i < length && at + 4 < cap; i++)
+		at += put_utf8(code_point(p, kind, i), false, out + at);
 	out[at] = 0;
 	if (len)
 		*len = at;
@@ -180,4 +182,23 @@ const char *py_str_copy(struct py *py, cs_addr str, size_t cap)
 	if (!py_str_text(py, str, text, cap < sizeof(text) ? cap : sizeof(text), &len))
 		return NULL;
 	return cs_arena_text(&py->model->strings, text, len);
+}
+
+const char *py_str_whole(struct py *py, cs_addr str, uint64_t max, size_t *len)
+{
+	cs_addr data;
+	unsigned kind;
+	uint64_t length;
+	char *out;
+
+	if (!str_data(py, str, &data, &kind, &length) || length > max)
+		return NULL;
+
+	const unsigned char *p = cs_mem_view(py->mem, data, length * kind);
+
+	out = p || !length ? cs_arena_alloc(&py->model->strings, length * 4 + 1) : NULL;
+	*len = 0;
+	for (uint64_t i = 0; out && i < length; i++)
+		*len += put_utf8(code_point(p, kind, i), true, out + *len);
+	return out;
 }

@@ -39,4 +39,9 @@ bool py_str_text(struct py *py, cs_addr str, char *out, size_t cap, size_t *len)
  * or no memory. */
 enum { PY_STR_MOST = 4096 };
 const char *py_str_copy(struct py *py, cs_addr str, size_t cap);
+
+/* All of it, at most `max` characters, in the model's strings: lone surrogates are three
+ * bytes as the error handler "surrogatepass" writes them, a NUL follows. NULL: no such
+ * str, longer, or no memory. */
+const char *py_str_whole(struct py *py, cs_addr str, uint64_t max, size_t *len);
 #endif

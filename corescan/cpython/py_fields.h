@@ -235,7 +235,36 @@
 	F(TASK_STATE, "TaskObj", "task_state")                                                     \
 	F(TASK_FUT_WAITER, "TaskObj", "task_fut_waiter")                                           \
 	F(TASK_CORO, "TaskObj", "task_coro")                                                       \
-	F(TASK_NAME, "TaskObj", "task_name")
+	F(TASK_NAME, "TaskObj", "task_name")                                                       \
+	/* tracemalloc: its tables, what is in them, where they hang */                            \
+	F(STR_HASH, "PyASCIIObject", "hash")                                                       \
+	F(TABLE_COUNT, "_Py_hashtable_t", "nentries|entries")                                      \
+	F(TABLE_NBUCKETS, "_Py_hashtable_t", "nbuckets|num_buckets")                               \
+	F(TABLE_BUCKETS, "_Py_hashtable_t", "buckets")                                             \
+	F(TABLE_HASH_FUNC, "_Py_hashtable_t", "hash_func")                                         \
+	F(TABLE_COMPARE_FUNC, "_Py_hashtable_t", "compare_func")                                   \
+	F(TABLE_KEY_SIZE, "_Py_hashtable_t", "key_size")                                           \
+	F(TABLE_DATA_SIZE, "_Py_hashtable_t", "data_size")                                         \
+	F(ENTRY_SIZE, "_Py_hashtable_entry_t", "")                                                 \
+	F(ENTRY_NEXT, "_Py_hashtable_entry_t", "_Py_slist_item.next")                              \
+	F(ENTRY_HASH, "_Py_hashtable_entry_t", "key_hash")                                         \
+	F(ENTRY_KEY, "_Py_hashtable_entry_t", "key")                                               \
+	F(ENTRY_VALUE, "_Py_hashtable_entry_t", "value")                                           \
+	F(TRACE_SIZE, "tracemalloc_trace|trace_t", "size")                                         \
+	F(TRACE_TRACEBACK, "tracemalloc_trace|trace_t", "traceback")                               \
+	F(TRACEBACK_HASH, "tracemalloc_traceback|traceback_t", "hash")                             \
+	F(TRACEBACK_NFRAME, "tracemalloc_traceback|traceback_t", "nframe")                         \
+	F(TRACEBACK_TOTAL, "tracemalloc_traceback|traceback_t", "total_nframe")                    \
+	F(TRACEBACK_FRAMES, "tracemalloc_traceback|traceback_t", "frames")                         \
+	F(TRACED_FRAME_SIZE, "tracemalloc_frame|frame_t", "")                                      \
+	F(TRACED_FRAME_FILENAME, "tracemalloc_frame|frame_t", "filename")                          \
+	F(TRACED_FRAME_LINENO, "tracemalloc_frame|frame_t", "lineno")                              \
+	F(TRACING_CONFIG, "_tracemalloc_runtime_state", "config")                                  \
+	F(TRACING_MEMORY, "_tracemalloc_runtime_state", "traced_memory")                           \
+	F(TRACING_TRACES, "_tracemalloc_runtime_state", "traces")                                  \
+	F(TRACING_DOMAINS, "_tracemalloc_runtime_state", "domains")                                \
+	F(CONFIG_TRACING, "_PyTraceMalloc_Config", "tracing")                                      \
+	F(CONFIG_MAX_NFRAME, "_PyTraceMalloc_Config", "max_nframe")
 
 enum py_field {
 #define PY_FIELD_ENUM(name, tags, path) PY_##name,

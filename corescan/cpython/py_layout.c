@@ -100,6 +100,8 @@ static int32_t width_of(int field)
 {
 	if (!*py_field_names[field].path)
 		return 1;
+	if (field == PY_TRACED_FRAME_LINENO) /* the last of 12 bytes */
+		return 4;
 	return field > PY_POOL_HEADER_SIZE && field <= PY_POOL_MAXNEXTOFFSET ? 4 : 8;
 }
 

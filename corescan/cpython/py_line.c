@@ -123,10 +123,15 @@ static uint32_t line_of_locations(struct table *t, int64_t line, int64_t at)
 	return 0;
 }
 
+static enum py_field table_field(const struct py_layout *l)
+{
+	return py_has(l, PY_CODE_LNOTAB) ? PY_CODE_LNOTAB : PY_CODE_LINETABLE;
+}
+
 uint32_t py_line(struct py *py, cs_addr code, int64_t at)
 {
 	const struct py_layout *l = &py->layout;
-	enum py_field field = py_has(l, PY_CODE_LNOTAB) ? PY_CODE_LNOTAB : PY_CODE_LINETABLE;
+	enum py_field field = table_field(l);
 	uint32_t first = 0;
 	struct table t;
 
@@ -140,4 +145,78 @@ uint32_t py_line(struct py *py, cs_addr code, int64_t at)
 		return line_of_lnotab(&t, first, at);
 	return py_has(l, PY_CODE_ADAPTIVE) ? line_of_locations(&t, first, at) :
 					     line_of_pairs(&t, first, at);
+}
+
+bool py_lines_init(struct py_lines *lines, struct py *py, cs_addr code)
+{
+	const struct py_layout *l = &py->layout;
+	struct table t;
+
+	*lines = (struct py_lines){ .py = py };
+	if (!cs_mem_u32(py->mem, code + py_off(l, PY_CODE_FIRSTLINENO), &lines->first_line) ||
+	    !open_table(py, py_word(py, code + py_off(l, table_field(l))), &t))
+		return false;
+	lines->p = t.p;
+	lines->len = t.len;
+	lines->line = lines->first_line;
+	return true;
+}
+
+/* Entries that do not move on in the code only carry a bigger step of the line. */
+static bool next_of_lnotab(struct py_lines *s)
+{
+	if (!s->is_begun) {
+		s->is_begun = true;
+		return true;
+	}
+	while (s->len - s->at >= 2) {
+		s->line += (signed char)s->p[s->at + 1];
+		s->at += 2;
+		if (s->len - s->at < 2 || s->p[s->at])
+			return true;
+	}
+	return false;
+}
+
+static bool next_of_pairs(struct py_lines *s)
+{
+	while (s->len - s->at >= 2) {
+		int delta = (signed char)s->p[s->at + 1];
+		bool moves = s->p[s->at];
+
+		s->at += 2;
+		if (delta != NO_LINE_DELTA)
+			s->line += delta;
+		if (delta != NO_LINE_DELTA && moves)
+			return true;
+	}
+	return false;
+}
+
+static bool next_of_locations(struct py_lines *s)
+{
+	struct table t = { s->py, s->p, s->len, s->at };
+	unsigned kind = NONE;
+
+	while (t.at < t.len && kind == NONE) {
+		kind = t.p[t.at++] >> 3 & 15;
+		s->line += line_delta(&t, kind);
+		while (t.at < t.len && !(t.p[t.at] & 0x80))
+			t.at++;
+	}
+	s->at = t.at;
+	return kind != NONE;
+}
+
+bool py_lines_next(struct py_lines *s, uint32_t *line)
+{
+	const struct py_layout *l = &s->py->layout;
+	bool (*next)(struct py_lines *) = py_has(l, PY_CODE_LNOTAB) ? next_of_lnotab :
+					  py_has(l, PY_CODE_ADAPTIVE) ? next_of_locations :
+									next_of_pairs;
+
+	if (!py_step(s->py) || !next(s))
+		return false;
+	*line = as_line(s->line);
+	return true;
 }

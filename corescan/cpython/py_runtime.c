@@ -364,6 +364,7 @@ void py_destroy(struct py *py)
 	cs_vec_free(&py->pools);
 	cs_vec_free(&py->types);
 	cs_vec_free(&py->tasks);
+	cs_vec_free(&py->codes);
 	cs_map_deinit(&py->type_by_addr);
 	cs_map_deinit(&py->row_by_name);
 	py_plans_destroy(py->plans);

@@ -28,6 +28,7 @@ void cs_model_deinit(struct cs_model *model)
 	cs_vec_free(&model->sizes);
 	cs_vec_free(&model->threads.rows);
 	cs_vec_free(&model->threads.tasks);
+	cs_sites_deinit(&model->sites);
 	cs_arena_deinit(&model->strings);
 }
 

@@ -14,6 +14,7 @@
 #include "base/map.h"
 #include "base/pulse.h"
 #include "model/blocks.h"
+#include "model/sites.h"
 #include "model/target.h"
 #include "model/threads.h"
 
@@ -94,6 +95,7 @@ struct cs_model {
 	CS_VEC(struct cs_finding) findings;
 	CS_VEC(struct cs_size_row) sizes;    /* made by settling */
 	struct cs_threads threads;
+	struct cs_sites sites;
 	bool has_retained;	  /* somebody made the graph and asked: */
 	uint64_t raw_retained[2]; /* of blocks without a type, by enum cs_allocator */
 	struct cs_ledger_row ledger[CS_CATEGORIES];

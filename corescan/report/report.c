@@ -21,6 +21,21 @@ static cs_status set_format(struct cs_report_options *options, const char *value
 	return cs_fail(err, CS_USAGE, 0, "there is no format '%.40s': use text, json or csv", value);
 }
 
+static cs_status set_group_by(struct cs_report_options *options, const char *value,
+			      struct cs_error *err)
+{
+	static const char *const names[] = { [CS_SITE_LINE] = "line", [CS_SITE_FILE] = "file",
+					     [CS_SITE_TRACEBACK] = "traceback" };
+
+	for (unsigned i = 0; i < 3; i++)
+		if (!strcmp(value, names[i])) {
+			options->site_key = i;
+			return CS_OK;
+		}
+	return cs_fail(err, CS_USAGE, 0, "'%.40s' is nothing to group by: use line, file or traceback",
+		       value);
+}
+
 /* A name of Python's? Bytes from 128 on are letters to us. */
 static bool is_name(const char *text, size_t len)
 {
@@ -79,12 +94,16 @@ cs_status cs_report_set(struct cs_report_options *options, const char *name, con
 {
 	if (!strcmp(name, "format"))
 		return set_format(options, value, err);
+	if (!strcmp(name, "group-by"))
+		return set_group_by(options, value, err);
 	if (!strcmp(name, "json"))
 		options->format = CS_FORMAT_JSON;
 	else if (!strcmp(name, "no-values"))
 		options->no_values = true;
 	else if (!strcmp(name, "verbose"))
 		options->is_verbose = true;
+	else if (!strcmp(name, "cumulative"))
+		options->is_cumulative = true;
 	else if (!strcmp(name, "sort"))
 		options->sort = value;
 	else if (!strcmp(name, "type"))
@@ -197,12 +216,27 @@ static cs_status bad_sort(const struct cs_report_options *options, const struct 
 		       options->sort, lead_in(options), view->name, columns);
 }
 
-static bool has_attrs(const struct cs_ask *asks, size_t count)
+static bool has_needing(const struct cs_ask *asks, size_t count, enum cs_view_needs needs)
 {
 	for (size_t i = 0; i < count; i++)
-		if (asks[i].view->columns_of)
+		if (asks[i].view->needs == needs)
 			return true;
 	return false;
+}
+
+static cs_status check_sites(const struct cs_report_options *options, const struct cs_ask *asks,
+			     size_t count, struct cs_error *err)
+{
+	const char *name = options->is_cumulative ? "cumulative" : "group-by";
+
+	if (!options->is_cumulative && options->site_key == CS_SITE_LINE)
+		return CS_OK;
+	if (!has_needing(asks, count, CS_NEEDS_SITES))
+		return cs_fail(err, CS_USAGE, 0, "--%s is about %sby-site", name, lead_in(options));
+	if (options->is_cumulative && options->site_key == CS_SITE_TRACEBACK)
+		return cs_fail(err, CS_USAGE, 0, "--cumulative counts each line or file of a traceback: "
+			       "it cannot group by traceback");
+	return CS_OK;
 }
 
 cs_status cs_ask_set(struct cs_ask *ask, const char *value, struct cs_error *err)
@@ -238,13 +272,13 @@ cs_status cs_report_check(const struct cs_report_options *options, const struct 
 		return cs_fail(err, CS_USAGE, 0,
 			       "--min picks rows by their bytes, and %s%s has none", lead_in(options),
 			       asks[0].view->name);
-	if (options->attrs && !has_attrs(asks, count))
+	if (options->attrs && !has_needing(asks, count, CS_NEEDS_INSTANCES))
 		return cs_fail(err, CS_USAGE, 0, "--attrs names attributes of %sinstances TYPE",
 			       lead_in(options));
 	if (options->format == CS_FORMAT_CSV && count != 1)
 		return cs_fail(err, CS_USAGE, 0,
 			       "CSV holds one table: name one view, for example --by-type");
-	return CS_OK;
+	return check_sites(options, asks, count, err);
 }
 
 /* Of a table about one address the thing itself: the object, else its block. */
@@ -331,7 +365,8 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 			  struct cs_error *err)
 {
 	struct cs_view_source source = { model, ask->answer, ask->addr, options->no_values,
-					 options->is_verbose, options->look.width };
+					 options->is_verbose, options->site_key,
+					 options->is_cumulative, options->look.width };
 	struct cs_select wish = { .sort = options->sort, .min = options->min,
 				  .type = options->type, .skip = options->skip,
 				  .top = cs_report_top(options, ask->view),

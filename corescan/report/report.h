@@ -31,6 +31,8 @@ struct cs_report_options {
 	uint64_t min;
 	uint64_t depth; /* --dominators: levels below the roots; 0: all */
 	const char *sort, *type;
+	enum cs_site_key site_key; /* --by-site: --group-by */
+	bool is_cumulative;	   /* --by-site */
 	const char *attrs; /* "a,b.c": more columns of a view about instances */
 	bool no_values;
 	bool is_brief;	 /* of an object only what needs no reference graph */
@@ -49,8 +51,9 @@ struct cs_report_options {
 };
 
 /* Set one option by the name it has on the command line, without dashes:
- * format, json, top, sort, min, depth, type, attrs, no-values, verbose. value is borrowed.
- * CS_NOTFOUND: not an option of the report. CS_USAGE: a bad value, err says why. */
+ * format, json, top, sort, min, depth, type, attrs, group-by, cumulative, no-values,
+ * verbose. value is borrowed. CS_NOTFOUND: not an option of the report. CS_USAGE: a bad
+ * value, err says why. */
 cs_status cs_report_set(struct cs_report_options *options, const char *name, const char *value,
 			struct cs_error *err);
 

@@ -38,7 +38,8 @@ static const struct cs_command commands[] = {
 	  .next = "pyheap object" },
 	{ COMMAND("pyheap leaks", "leaks", "objects nobody can reach any more"),
 	  .next = "pyheap object" },
-	{ COMMAND("pyheap sites", "by-site", "bytes per allocating source line") },
+	{ COMMAND("pyheap sites", "by-site", "bytes per allocating source line"),
+	  .next = "pyheap types" },
 	PREFIX("corescan", "where the memory of the target is: every view of corescan"),
 };
 
@@ -61,7 +62,8 @@ static const struct cs_command heap_commands[] = {
 	  .next = "corescan heap arenas" },
 	{ COMMAND("corescan heap leaks", "leaks", "blocks nobody can reach any more"),
 	  .next = "corescan heap whatis" },
-	{ COMMAND("corescan heap sites", "by-site", "bytes per allocating source line") },
+	{ COMMAND("corescan heap sites", "by-site", "bytes per allocating source line"),
+	  .next = "corescan heap types" },
 };
 
 static bool is_built(const struct cs_command *command)
@@ -112,6 +114,7 @@ static const struct {
 	{ "top", "N" },	      { "sort", "COLUMN" },   { "min", "SIZE" },     { "type", "GLOB" },
 	{ "format", "FORMAT" }, { "json", NULL },	{ "no-values", NULL },
 	{ "verbose", NULL },	{ "depth", "N" },	{ "attrs", "A,B.C" },
+	{ "group-by", "line, file or traceback" }, { "cumulative", NULL },
 };
 enum { KNOWN = sizeof(known_options) / sizeof(known_options[0]) };
 
@@ -127,8 +130,8 @@ static cs_status read_option(struct reader *r, const char *typed, struct cs_erro
 	if (nr == KNOWN)
 		return cs_fail(err, CS_USAGE, 0,
 			       "there is no option '%.40s': there are --top N, --sort COLUMN, "
-			       "--min SIZE, --type GLOB, --attrs A,B.C, --format FORMAT, --json, "
-			       "--no-values", typed);
+			       "--min SIZE, --type GLOB, --attrs A,B.C, --group-by KEY, --cumulative, "
+			       "--format FORMAT, --json, --no-values", typed);
 	if (!known_options[nr].value && value)
 		return cs_fail(err, CS_USAGE, 0, "--%s takes no value", known_options[nr].name);
 	if (known_options[nr].value && !value && r->at < r->end)
@@ -176,8 +179,12 @@ static void drop_foreign(const struct cs_view *view, struct cs_report_options *o
 		options->type = NULL;
 	if (!cs_view_picks_by(view, NULL, CS_COL_WEIGHT))
 		options->min = 0;
-	if (!view->columns_of)
+	if (view->needs != CS_NEEDS_INSTANCES)
 		options->attrs = NULL;
+	if (view->needs != CS_NEEDS_SITES) {
+		options->site_key = CS_SITE_LINE;
+		options->is_cumulative = false;
+	}
 }
 
 /* Nobody said how many rows: as set for good, where there are pages; as the command does. */

@@ -12,12 +12,12 @@ static bool write_list(FILE *out, const struct cs_list *list)
 	char *text, *at;
 
 	for (size_t i = 0; list && i < list->line_count; i++)
-		len += strlen(list->lines[i]) + strlen(" < ");
+		len += strlen(cs_list_line(list, i)) + strlen(" < ");
 	text = at = malloc(len);
 	if (!text)
 		return false;
 	for (size_t i = 0; list && i < list->line_count; i++)
-		at = stpcpy(stpcpy(at, i ? " < " : ""), list->lines[i]);
+		at = stpcpy(stpcpy(at, i ? " < " : ""), cs_list_line(list, i));
 	*at = 0;
 	cs_write_csv_text(out, text);
 	free(text);

@@ -47,13 +47,18 @@ static void write_cell(FILE *out, const struct cs_cell *cell)
 static void write_list(FILE *out, const struct cs_list *list)
 {
 	const struct cs_cell *cell = list ? list->cells : NULL;
+	size_t columns = 0;
 
 	if (!list) {
 		fputs("null", out);
 		return;
 	}
+	while (list->columns[columns].name)
+		columns++;
 	putc('[', out);
 	for (size_t row = 0; row < list->rows; row++) {
+		if (list->nrs)
+			cell = list->cells + list->nrs[row] * columns;
 		fputs(row ? ",{" : "{", out);
 		for (const struct cs_column *c = list->columns; c->name; c++, cell++) {
 			fprintf(out, "%s\"%s\":", c == list->columns ? "" : ",", c->name);

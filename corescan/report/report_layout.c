@@ -357,10 +357,12 @@ static void write_heading(const struct grid *g, FILE *out)
 static void write_lines(const struct grid *g, FILE *out, const struct cs_list *list, unsigned indent)
 {
 	for (size_t i = 0, same; i < list->line_count; i += same) {
-		for (same = 1; i + same < list->line_count && !strcmp(list->lines[i], list->lines[i + same]);)
+		const char *line = cs_list_line(list, i);
+
+		for (same = 1; i + same < list->line_count && !strcmp(line, cs_list_line(list, i + same));)
 			same++;
 		fprintf(out, "%*s", (int)indent, "");
-		cs_look_text(out, g->look, list->lines[i], g->look->width - indent);
+		cs_look_text(out, g->look, line, g->look->width - indent);
 		putc('\n', out);
 		if (same > 1)
 			fprintf(out, "%*s(%zu times)\n", (int)indent + 9, "", same);
@@ -396,7 +398,7 @@ static void write_left_out(const struct grid *g, FILE *out)
 	for (size_t i = 0; i < g->table->column_count; i++) {
 		const struct cs_column *c = &g->table->columns[i];
 		size_t used = strlen(words);
-		bool is_hidden = (c->flags & CS_COL_BELOW) ||
+		bool is_hidden = (c->flags & (CS_COL_BELOW | CS_COL_DATA)) ||
 				 (g->layout->is_brief && (c->flags & CS_COL_DETAIL));
 
 		if (!g->is_shown[i] && !is_hidden)
@@ -477,7 +479,7 @@ void cs_layout_write(FILE *out, const struct cs_table *table, const struct cs_la
 		     const struct cs_look *look)
 {
 	struct grid g = { .table = table, .layout = layout, .look = look };
-	unsigned hidden = CS_COL_BELOW | (layout->is_brief ? CS_COL_DETAIL : 0);
+	unsigned hidden = CS_COL_BELOW | CS_COL_DATA | (layout->is_brief ? CS_COL_DETAIL : 0);
 	uint64_t most = bar_most(table);
 
 	for (size_t i = 0; i < table->column_count; i++)

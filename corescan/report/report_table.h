@@ -41,6 +41,7 @@ enum cs_column_flag {
 	CS_COL_SPARE = 64,  /* first to be left out of a narrow terminal */
 	CS_COL_WHOLE = 128, /* never cut: addresses and other things people copy */
 	CS_COL_GRAPH = 512, /* only there with the reference graph; such columns are last */
+	CS_COL_DATA = 1024, /* in JSON and CSV only */
 	CS_COL_BAR = 256    /* a bar beside it where the terminal can draw one */
 };
 
@@ -69,8 +70,14 @@ struct cs_list {
 	const struct cs_cell *cells;	 /* row after row */
 	const char *const *lines;	 /* for people: one or more a row */
 	size_t rows, line_count;
+	const uint32_t *nrs; /* not NULL: row and line i are number nrs[i] of cells and lines */
 	bool is_long; /* its lines one by one */
 };
+
+static inline const char *cs_list_line(const struct cs_list *list, size_t i)
+{
+	return list->lines[list->nrs ? list->nrs[i] : i];
+}
 
 struct cs_table {
 	const struct cs_column *columns; /* borrowed from the view, static */

@@ -17,6 +17,8 @@ struct cs_view_source {
 	cs_addr addr;
 	bool no_values;			/* leave out text of the target's objects */
 	bool is_verbose;
+	enum cs_site_key site_key;	/* what sites are grouped by */
+	bool is_cumulative;		/* a trace counts at each of its frames */
 	unsigned width;			/* of a terminal's line; 0: nobody will see it there */
 };
 
@@ -26,6 +28,7 @@ enum cs_view_needs {
 	CS_NEEDS_OBJECT,
 	CS_NEEDS_CHUNKS,
 	CS_NEEDS_REFERENTS,
+	CS_NEEDS_SITES, /* that the model's sites are known */
 	CS_NEEDS_THREADS, /* that the model's threads are known */
 	CS_NEEDS_DOMINATORS, /* these need the reference graph */
 	CS_NEEDS_WHY,
@@ -107,6 +110,13 @@ cs_status cs_build_instances(const struct cs_view_source *source, struct cs_tabl
 			     struct cs_error *err);
 const struct cs_column *cs_instance_columns_of(const struct cs_view_source *source,
 					       struct cs_arena *arena);
+
+/* Where memory was allocated; in report_sites.c. */
+extern const struct cs_column cs_site_columns[];
+cs_status cs_build_sites(const struct cs_view_source *source, struct cs_table *table,
+			 struct cs_error *err);
+const struct cs_column *cs_site_columns_of(const struct cs_view_source *source,
+					   struct cs_arena *arena);
 
 /* The views of malloc's blocks; in report_bins.c. */
 extern const struct cs_column cs_bin_columns[], cs_chunk_columns[];

@@ -18,6 +18,10 @@ static cs_status whole_object(struct cs_scan *scan, struct cs_rows_wish wish, bo
 {
 	cs_status st = cs_scan_object(scan, wish.addr, out, err);
 
+	if (!st && !scan->model.target.stopped_ns)
+		st = cs_scan_sites(scan, err);
+	if (!st && scan->knows_sites)
+		cs_scan_site_of(scan, wish.addr, out);
 	wish.skip = 0;
 	return st || is_brief ? st : cs_scan_neighbours(scan, &wish, out, err);
 }
@@ -69,6 +73,9 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 		return whole_object(scan, wish, options->is_brief, out, err);
 	case CS_NEEDS_CHUNKS:
 		return cs_answer_chunks(scan, &wish, out, err);
+	case CS_NEEDS_SITES:
+		scan->pulse.stopped = false; /* another work */
+		return cs_scan_sites(scan, err);
 	case CS_NEEDS_THREADS:
 		return threads(scan, ask, options, err);
 	case CS_NEEDS_DOMINATORS:

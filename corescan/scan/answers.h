@@ -37,6 +37,13 @@ cs_status cs_answer_chunks(struct cs_scan *scan, const struct cs_rows_wish *wish
 /* Fill what the locals of each frame retain, in the model's threads. */
 cs_status cs_scan_frames_retained(struct cs_scan *scan, struct cs_error *err);
 
+/* Fill the model's sites: what tracemalloc recorded; at once when they are there. A living
+ * process that was let go of cannot be read any more: CS_UNSUPPORTED. */
+cs_status cs_scan_sites(struct cs_scan *scan, struct cs_error *err);
+
+/* Rows for --object: where the block was allocated, when its sites are known. */
+void cs_scan_site_of(struct cs_scan *scan, cs_addr addr, struct cs_answer *out);
+
 /* Fill the retained sizes of the model's types; at once when they are there. */
 cs_status cs_scan_retained(struct cs_scan *scan, struct cs_error *err);
 #endif

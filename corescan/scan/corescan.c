@@ -12,7 +12,7 @@
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
 static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "pid", "allow-swap-in",
-					  "graph" };
+					  "graph", "sites" };
 
 unsigned corescan_abi(void)
 {
@@ -223,6 +223,7 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.allow_swap_in = cs_handle_value(cs, "allow-swap-in"),
 		.no_values = cs_handle_value(cs, "no-values"),
 		.graph = cs_handle_value(cs, "graph"),
+		.sites = cs_handle_value(cs, "sites"),
 		.live_threads = true,
 		.locals = cs_handle_value(cs, "verbose"),
 		.progress = on_beat,

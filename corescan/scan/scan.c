@@ -8,7 +8,7 @@
 #include "glibc/glibc_rootless.h"
 #include "mem/mem_callback.h"
 #include "mem/mem_core.h"
-#include "scan/heap_graph.h"
+#include "scan/answers.h"
 #include "scan/regions.h"
 #include "scan/threads.h"
 
@@ -349,6 +349,11 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 	describe_target(scan);
 	describe_files(scan);
 	st = read_all(scan, &stacks, err);
+	if (!st && (scan->options.sites || scan->options.thorough)) {
+		st = cs_pulse_step(&scan->pulse, "traces", 980, 990, err);
+		if (!st)
+			st = cs_scan_sites(scan, err);
+	}
 	if (!st && scan->options.graph) {
 		st = cs_heap_graph_create(scan, &scan->graph, err);
 		if (st == CS_NOMEM || st == CS_LIMIT) { /* told by whoever needs it: the rest stands */
@@ -360,7 +365,7 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
 	if (!st && stacks) {
-		st = cs_pulse_step(&scan->pulse, "names", 980, 1000, err);
+		st = cs_pulse_step(&scan->pulse, "names", 990, 1000, err);
 		if (!st)
 			st = cs_stacks_name(stacks, err);
 	}

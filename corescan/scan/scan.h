@@ -25,6 +25,7 @@ struct cs_scan_options {
 	bool live_threads;  /* the same of a process that will run again and cannot be asked */
 	bool locals;	    /* and previews of local variables */
 	bool graph;	    /* a view will need the reference graph: make it while memory can be read */
+	bool sites;	    /* or what tracemalloc recorded */
 	uint32_t two_from;  /* so many blocks in use are worth a second thread; 0: as measured */
 	bool suspects;	    /* and look for waste on the way: --suspects will be asked */
 	bool no_values;	    /* never copy text of the target's objects into the model */

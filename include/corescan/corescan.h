@@ -67,14 +67,15 @@ CORESCAN_API struct corescan *corescan_new(void);
  * "exe", "sysroot", "debug-dir", "pid" ("1": the target is a pid whatever files
  * exist), "allow-swap-in", "graph" ("1": of a process that will run again, make
  * what "dominators", "why", "leaks", "instances", "referrers" and who refers to an
- * "object" need while it is stopped; of others it is made when they are asked). At any
- * time, for the renderings that follow: "top", "sort", "min", "type", "depth" (of
- * "dominators"), "attrs" (of "instances": "a,b.c"), "no-values", "verbose" ("1": stacks in
- * full, with locals; those of a process that will run again only when it was set before
- * opening), "brief" ("1": of an "object" only what is known at once, not what it refers to
- * nor who to it), and for text: "width" in columns, "ascii" ("1": no letter beyond it),
- * "bars", "color", "commands" ("gdb": name debugger commands to go on with, not the
- * program's options), "header" ("0": none).
+ * "object" need while it is stopped; of others it is made when they are asked), "sites"
+ * ("1": the same of "by-site"). At any time, for the renderings that follow: "top", "sort",
+ * "min", "type", "depth" (of "dominators"), "attrs" (of "instances": "a,b.c"), "group-by" (of
+ * "by-site": "line", "file", "traceback"), "cumulative" (of "by-site"), "no-values",
+ * "verbose" ("1": stacks in full, with locals; those of a process that will run again only
+ * when it was set before opening), "brief" ("1": of an "object" only what is known at once,
+ * not what it refers to nor who to it), and for text: "width" in columns, "ascii" ("1": no
+ * letter beyond it), "bars", "color", "commands" ("gdb": name debugger commands to go on
+ * with, not the program's options), "header" ("0": none).
  * "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
  * Values are copied. */
 CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const char *value);

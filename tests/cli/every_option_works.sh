@@ -45,6 +45,13 @@ try --referrers 0x10 --format csv
 heap=$("$CORESCAN" $core --chunks 0 --format csv --top 3 | sed -n 's/,.*,used,.*//p' | head -n 1)
 try --referents $heap --referrers=$heap --object $heap --json
 python3 -m json.tool out > /dev/null || echo "no JSON"
+try --by-site --group-by file --cumulative --format csv
+[ $code = 0 ] && [ "$(head -n 1 out)" = site,function,evidence,count,requested,bytes,frames ] ||
+	echo "exit $code, csv begins with $(head -n 1 out)"
+grep -q '^(nothing tells where),,none,[1-9]' out || echo "no row for the rest: $(cat out)"
+try --tracemalloc-out none
+[ $code = 1 ] && [ ! -e none ] && grep -q SITE out && grep -q 'no traces of tracemalloc were found' err ||
+	echo "exit $code for no snapshot: $(cat out err)"
 try --by-size --arenas --threads --summary
 awk 'length($0) > 80 { print "too long when piped: " $0 }' out
 grep -n -E '^(BLOCK SIZE|ARENAS|WHERE)' out | sed 's/ .*//'

@@ -324,6 +324,29 @@ def instances_and_references_are_the_programs(t):
         t.true(words in said[n] and not UGLY.search(said[n]), "%s: %s" % (words, said[n]))
 
 
+@check_each([i for i in FOUND if i in (FOUND[0], FOUND[-1])], name=lambda i: i.name)
+def sites_are_the_programs(t, interpreter):
+    """Of a process that traces: as a core, alive, and through GDB."""
+    argv = [interpreter.path, "-X", "tracemalloc=3", os.path.join(HERE, "gdb_worker.py"), str(OBJECTS)]
+    child = t.start(argv, env=driver.environment())
+    child.wait_line("ready")
+    wait_until_idle(child.pid)
+    ask = lambda *words: t.corescan([child.pid, "--by-site", "--format", "csv"] + list(words))[1].splitlines()
+    wants = [ask(), ask("--group-by", "traceback"), ask("--group-by", "file", "--cumulative")]
+    t.true(any("gdb_worker.py:13,Order.__init__" in line or "gdb_worker.py:13,__init__" in line
+               for line in wants[0]), "who made them: %s" % wants[0][:5])
+    commands = ["pyheap sites --format csv --top 0", "corescan heap sites --group-by traceback --format csv",
+                "corescan by-site --group-by=file --cumulative --format csv"]
+    said = batch(commands + ["set pyheap memory-source gdb", commands[0], "pyheap sites --top 3",
+                             "pyheap types --cumulative", "pyheap sites --group-by shoe"],
+                 ["-p", str(child.pid)])
+    for got, want in zip(said[:3] + said[4:5], wants + wants[:1]):
+        t.equal(got[got.find("site,"):].splitlines(), want, "rows in GDB")
+    t.true("orker.py:13 " in said[5] and "pyheap types" in said[5], "people read: " + said[5])
+    t.true("--cumulative is about corescan by-site" in said[6], "of types: " + said[6])
+    t.true("use line, file or traceback" in said[7], "of shoes: " + said[7])
+
+
 @check
 def the_next_page_of_instances_goes_on(t):
     exe, core = worker_core(t)

@@ -249,7 +249,7 @@ TEST(wrong_calls_are_told_and_give_no_text)
 	assert_int_equal(corescan_set(cs, "top", NULL), CORESCAN_OK);
 	assert_int_equal(corescan_open(cs, "/no such file"), CORESCAN_FAILED);
 	assert_non_null(strstr(corescan_error(cs), "/no such file"));
-	assert_null(corescan_view_help("by-site"));
+	assert_null(corescan_view_help("fragmentation"));
 	assert_int_equal(corescan_abi(), CORESCAN_ABI);
 	assert_int_equal(corescan_last_address(cs), 0);
 	assert_string_equal(corescan_missing(cs), "");

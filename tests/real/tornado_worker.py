@@ -2,8 +2,10 @@
 
 Answers one request of its own first, so that it has done what a server does.
 """
+import json
 import sys
 import threading
+import tracemalloc
 import urllib.request
 
 import tornado.httpserver
@@ -27,6 +29,10 @@ class BadHandler(tornado.web.RequestHandler):
 def ask(port):
     print(urllib.request.urlopen("http://127.0.0.1:%d/bad" % port, timeout=30).read().decode())
     items = BadHandler.memory_list
+    if tracemalloc.is_tracing():
+        top = tracemalloc.take_snapshot().statistics("traceback")[0]
+        frames = [[f.filename, f.lineno] for f in reversed(top.traceback)]
+        print("top", json.dumps([frames, top.count, top.size]))
     print("bytes", sys.getsizeof(items) + sum(map(sys.getsizeof, items)))
     print("ready", flush=True)
 

@@ -65,8 +65,8 @@ TEST(each_built_view_has_a_command_and_the_others_none)
 		assert_true(!command->is.argument == !view->argument);
 		assert_int_equal(command->is.is_required, view->argument != NULL);
 	}
-	assert_null(cs_command_find("pyheap sites"));
-	assert_null(cs_command_find("corescan heap sites"));
+	assert_string_equal(cs_command_find("pyheap sites")->is.view, "by-site");
+	assert_string_equal(cs_command_find("corescan heap sites")->is.view, "by-site");
 	assert_null(cs_command_find("pyheap no such"));
 	assert_null(cs_command_find(""));
 }
@@ -164,10 +164,12 @@ TEST(wrong_words_are_told_with_what_there_is)
 		{ "pyheap object", { "--json" }, "pyheap object needs an argument: ADDR" },
 		{ "pyheap types", { "--frobnicate" },
 		  "there is no option '--frobnicate': there are --top N, --sort COLUMN, --min SIZE, "
-		  "--type GLOB, --attrs A,B.C, --format FORMAT, --json, --no-values" },
+		  "--type GLOB, --attrs A,B.C, --group-by KEY, --cumulative, --format FORMAT, --json, "
+		  "--no-values" },
 		{ "pyheap types", { "--to=3" },
 		  "there is no option '--to=3': there are --top N, --sort COLUMN, --min SIZE, "
-		  "--type GLOB, --attrs A,B.C, --format FORMAT, --json, --no-values" },
+		  "--type GLOB, --attrs A,B.C, --group-by KEY, --cumulative, --format FORMAT, --json, "
+		  "--no-values" },
 		{ "pyheap types", { "--top" }, "--top needs a value: N" },
 		{ "pyheap types", { "--json=1" }, "--json takes no value" },
 		{ "pyheap types", { "--format", "xml" },
@@ -182,7 +184,7 @@ TEST(wrong_words_are_told_with_what_there_is)
 		{ "corescan heap chunks", { "--sort", "size" },
 		  "corescan chunks is in the order of addresses" },
 		{ "pyheap", { NULL }, "pyheap what? top, types, summary, threads, object, why, find, "
-		  "referrers, referents, dominators, leaks" },
+		  "referrers, referents, dominators, leaks, sites" },
 		{ "pyheap find", { NULL }, "pyheap find needs an argument: TYPE [ATTRS]" },
 		{ "pyheap find", { "T", "a,,b" }, "'' is not the name of an attribute" },
 		{ "pyheap find", { "T", "a", "b" },
@@ -192,7 +194,7 @@ TEST(wrong_words_are_told_with_what_there_is)
 		{ "pyheap referrers", { "16", "--sort", "bytes" },
 		  "corescan referrers is in an order of its own" },
 		{ "corescan heap", { "x" },
-		  "corescan heap what? arenas, chunks, bins, whatis, types, sizes, leaks" },
+		  "corescan heap what? arenas, chunks, bins, whatis, types, sizes, leaks, sites" },
 	};
 	struct cs_model m;
 

@@ -212,7 +212,7 @@ TEST(questions_that_make_no_sense_are_refused)
 		{ { .attrs = "a" }, "by-type", "--attrs names attributes of --instances TYPE" },
 		{ { .sort = "a", .attrs = "a" }, "instances", "address, bytes, retained" },
 		{ { .sort = "bytes" }, "referrers", "--referrers is in an order of its own" },
-		{ { 0 }, "by-site", "not available in this version" },
+		{ { 0 }, "fragmentation", "not available in this version" },
 	};
 	struct cs_error err;
 
