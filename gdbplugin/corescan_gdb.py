@@ -351,7 +351,8 @@ class View(gdb.Command):
         return gdb.COMPLETE_EXPRESSION if self.argument.startswith("ADDR") else gdb.COMPLETE_NONE
 
 
-OPTIONS = ("--top", "--sort", "--min", "--type", "--format", "--json", "--no-values", "--attrs")
+OPTIONS = ("--top", "--sort", "--min", "--type", "--format", "--json", "--no-values", "--attrs",
+           "--group-by", "--cumulative")
 
 
 def remember(address):

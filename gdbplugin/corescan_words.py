@@ -5,7 +5,8 @@ Pure functions on text: no debugger, no library.
 import bisect
 import re
 
-_VALUED = ("top", "sort", "min", "type", "attrs", "format", "depth")
+_VALUED = ("top", "sort", "min", "type", "attrs", "format", "depth",
+           "group-by")
 _OPTION_FIRST = re.compile(r"--([a-z-]*)(=\S*)?(?:\s+|$)")
 _OPTION_LAST = re.compile(r"(?:^|\s)(--(?:json|no-values)|--(?:%s)(?:=\S+|\s+\S+))\s*$"
                           % "|".join(_VALUED))

@@ -73,7 +73,8 @@ static void hold(struct finder *f, uint32_t frame, uint32_t line, const struct h
 
 	if (line == mine->begin && !is_nameless(f->py, mine->code, "<module>")) {
 		/* made there by whoever is around it; in one line both did what was done */
-		has->is_disputed |= mine->first == mine->last && !is_nameless(f->py, mine->code, "<");
+		has->is_disputed |=
+			mine->first == mine->last && !is_nameless(f->py, mine->code, "<");
 		return;
 	}
 	if (has->code && (is_around(f->py, has, mine) || is_same(f->py, has, mine)))

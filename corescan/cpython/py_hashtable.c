@@ -42,9 +42,10 @@ bool py_table_load(struct py *py, cs_addr addr, struct py_table *out)
 	t.compare_func = word_of(py, addr, PY_TABLE_COMPARE_FUNC);
 	t.key_size = word_of(py, addr, PY_TABLE_KEY_SIZE);
 	t.data_size = word_of(py, addr, PY_TABLE_DATA_SIZE);
-	if (t.count > t.nbuckets || t.nbuckets > py->mem->present / WORD || !t.buckets || t.buckets % WORD ||
-	    t.key_size % 4 || t.key_size < WORD || t.key_size > 2 * WORD || t.data_size % WORD ||
-	    t.data_size > 2 * WORD || !is_code(py, t.hash_func) || !is_code(py, t.compare_func))
+	if (t.count > t.nbuckets || t.nbuckets > py->mem->present / WORD || !t.buckets ||
+	    t.buckets % WORD || t.key_size % 4 || t.key_size < WORD || t.key_size > 2 * WORD ||
+	    t.data_size % WORD || t.data_size > 2 * WORD || !is_code(py, t.hash_func) ||
+	    !is_code(py, t.compare_func))
 		return false;
 	if (py_has(l, PY_ENTRY_KEY)) {
 		t.key_off = py_off(l, PY_ENTRY_KEY);
@@ -89,7 +90,8 @@ static bool next_chain(struct py_table_walk *w)
 
 			if (py_stops(w->py))
 				return false;
-			w->heads = cs_mem_view(w->py->mem, from, (room < WINDOW ? room : WINDOW) * WORD);
+			w->heads = cs_mem_view(w->py->mem, from,
+					       (room < WINDOW ? room : WINDOW) * WORD);
 			if (!w->heads) {
 				trouble(w, from, "its buckets are not there");
 				w->bucket += room < WINDOW ? room : WINDOW;

@@ -66,7 +66,8 @@ static bool find_file(const struct py_tracebacks *r, const char *text, size_t le
 	for (size_t i = 0; i < len; i++)
 		hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3ull;
 	/* different ones with the same hash go on looking at the next */
-	for (hash += hash == 0; cs_map_get(&r->file_nr, hash, out); hash = hash + 1 ? hash + 1 : 1) {
+	for (hash += hash == 0; cs_map_get(&r->file_nr, hash, out);
+	     hash = hash + 1 ? hash + 1 : 1) {
 		const struct cs_site_file *f = &r->out->files.items[*out];
 
 		if (f->len == len && !memcmp(f->name, text, len))
@@ -100,7 +101,9 @@ static const struct py_traced_name *name_at(struct py_tracebacks *r, cs_addr add
 
 	if (addr && cs_map_get(&r->name_nr, addr, &nr))
 		return &r->names.items[nr];
-	nr = addr % WORD ? PY_NO_TYPE : py_type_at(r->py, py_word(r->py, addr + py_off(l, PY_OB_TYPE)));
+	nr = PY_NO_TYPE;
+	if (addr % WORD == 0)
+		nr = py_type_at(r->py, py_word(r->py, addr + py_off(l, PY_OB_TYPE)));
 	if (!addr || nr == PY_NO_TYPE || !(r->py->types.items[nr].flags & PY_FLAG_STR) ||
 	    !cs_mem_u64(r->py->mem, addr + py_off(l, PY_STR_HASH), &name.hash))
 		return NULL;
@@ -142,7 +145,8 @@ static const char *push_frames(struct py_tracebacks *r, const unsigned char *p,
 
 	for (uint64_t left = t->count; left--; p += l->off[PY_TRACED_FRAME_SIZE]) {
 		uint32_t line = cs_le32(p + l->off[PY_TRACED_FRAME_LINENO]);
-		const struct py_traced_name *name = name_at(r, cs_le64(p + l->off[PY_TRACED_FRAME_FILENAME]));
+		const struct py_traced_name *name =
+			name_at(r, cs_le64(p + l->off[PY_TRACED_FRAME_FILENAME]));
 
 		if (!name || !push_frame(r, name->file, line) || py_stops(r->py))
 			return "a traceback's file name is no str";

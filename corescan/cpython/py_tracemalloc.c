@@ -58,7 +58,8 @@ static uint64_t take_block(struct reader *r, cs_addr addr)
 	if (!py_block_at(r->t.py, addr, &block) || block.state < CS_BLOCK_USED ||
 	    block.state > CS_BLOCK_TYPED)
 		return 0;
-	bit = r->span_at[block.span == CS_BIG_BLOCK ? all->spans.count : block.span] + block.granule;
+	bit = r->span_at[block.span == CS_BIG_BLOCK ? all->spans.count : block.span] +
+	      block.granule;
 	if (r->taken[bit / 64] >> bit % 64 & 1)
 		return 0;
 	r->taken[bit / 64] |= 1ull << bit % 64;
@@ -137,7 +138,8 @@ static void read_traces(struct reader *r, const struct py_table *t, uint32_t dom
 	struct cs_trace trace;
 
 	if (t->count > r->entries_left || !may_hold_traces(r, t)) {
-		py_traced_bad(&r->t, t->addr, "a table has more entries than there is room for, or odd ones");
+		py_traced_bad(&r->t, t->addr,
+			      "a table has more entries than there is room for, or odd ones");
 		return;
 	}
 	r->entries_left -= t->count;
@@ -302,7 +304,8 @@ static enum cs_sites_state state_of(struct py *py, const struct place *place, ui
 	uint32_t tracing, most;
 
 	if (!place->config ||
-	    !cs_mem_u32(py->mem, place->config + py_off(&py->layout, PY_CONFIG_TRACING), &tracing) ||
+	    !cs_mem_u32(py->mem, place->config + py_off(&py->layout, PY_CONFIG_TRACING),
+			&tracing) ||
 	    !cs_mem_u32(py->mem, place->config + py_off(&py->layout, PY_CONFIG_MAX_NFRAME), &most))
 		return CS_SITES_UNKNOWN;
 	if (tracing > TRACING_ON || !most || most > FRAMES_MAX)
@@ -351,23 +354,26 @@ static void tell(struct reader *r, const struct place *place)
 	struct cs_model *m = r->t.py->model;
 	uint64_t memory = place->memory ? py_word(r->t.py, place->memory) : r->sum;
 	bool in_flight = memory != r->sum && is_in_flight(r, memory);
-	const char *proof = in_flight ? "every hash is right, one allocation was being recorded" :
-			    !place->memory ? "every hash is right" :
-			    memory == r->sum ? "every hash is right, the sizes sum to traced_memory" :
-					       "the sizes do not sum to traced_memory";
+	const char *proof = "every hash is right, the sizes sum to traced_memory";
 
+	if (in_flight)
+		proof = "every hash is right, one allocation was being recorded";
+	else if (!place->memory)
+		proof = "every hash is right";
 	if (r->t.bad) {
+		proof = "in part only";
 		r->t.out->is_partial = true;
 		cs_model_anomaly(m, "python.tracemalloc", r->t.first_bad,
-				 "%" PRIu64 " places of tracemalloc's tables cannot be used; first: %s",
+				 "%" PRIu64 " places of tracemalloc's tables are of no use; first: %s",
 				 r->t.bad, r->t.first_why);
 	} else if (memory != r->sum && !in_flight) {
+		proof = "the sizes do not sum to traced_memory";
 		r->t.out->is_partial = true;
 		cs_model_anomaly(m, "python.tracemalloc", place->memory,
 				 "the traces' sizes sum to %" PRIu64 ", tracemalloc says %" PRIu64,
 				 r->sum, memory);
 	}
-	cs_model_finding(m, "tracemalloc", place->found_by, r->t.bad ? "in part only" : proof,
+	cs_model_finding(m, "tracemalloc", place->found_by, proof,
 			 "on, %u frame%s: %zu traces of %" PRIu64 " bytes, %zu places",
 			 r->t.out->frame_limit, r->t.out->frame_limit == 1 ? "" : "s",
 			 r->t.out->traces.count, r->sum, r->t.out->tracebacks.count);

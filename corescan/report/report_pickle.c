@@ -191,10 +191,11 @@ cs_status cs_pickle_write(FILE *out, const struct cs_sites *s, struct cs_pulse *
 	cs_status st;
 
 	if (s->state != CS_SITES_ON)
-		return cs_fail(err, CS_UNSUPPORTED, 0,
-			       s->state == CS_SITES_OFF ? "tracemalloc was not on: there is no snapshot to write" :
-			       "no traces of tracemalloc were found: there is no snapshot to write");
-	w.files = calloc(s->files.count + s->frames.count + s->tracebacks.count + 1, sizeof(*w.files));
+		return cs_fail(err, CS_UNSUPPORTED, 0, "%s: there is no snapshot to write",
+			       s->state == CS_SITES_OFF ? "tracemalloc was not on" :
+							  "no traces of tracemalloc were found");
+	w.files = calloc(s->files.count + s->frames.count + s->tracebacks.count + 1,
+			 sizeof(*w.files));
 	if (!w.files)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the snapshot");
 	w.frames = w.files + s->files.count;

@@ -19,6 +19,11 @@ void cs_table_deinit(struct cs_table *table)
 	cs_arena_deinit(&table->strings);
 }
 
+const char *cs_list_line(const struct cs_list *list, size_t i)
+{
+	return list->lines[list->nrs ? list->nrs[i] : i];
+}
+
 size_t cs_table_rows(const struct cs_table *table)
 {
 	return table->cells.count / table->column_count;

@@ -74,10 +74,7 @@ struct cs_list {
 	bool is_long; /* its lines one by one */
 };
 
-static inline const char *cs_list_line(const struct cs_list *list, size_t i)
-{
-	return list->lines[list->nrs ? list->nrs[i] : i];
-}
+const char *cs_list_line(const struct cs_list *list, size_t i);
 
 struct cs_table {
 	const struct cs_column *columns; /* borrowed from the view, static */

@@ -11,7 +11,8 @@ cs_status cs_scan_sites(struct cs_scan *scan, struct cs_error *err)
 		return CS_OK;
 	if (scan->model.target.stopped_ns)
 		return cs_fail(err, CS_UNSUPPORTED, 0,
-			       "the process runs again: what tracemalloc recorded must be asked for before it is read (option sites)");
+			       "the process runs again: what tracemalloc recorded must be asked "
+			       "for before it is read (option sites)");
 	st = py_tracemalloc_load(scan->py, err);
 	scan->knows_sites = st == CS_OK;
 	return st;
@@ -22,7 +23,8 @@ static void add_row(struct cs_answer *out, struct cs_answer_row row)
 	cs_ignore(cs_vec_push(&out->rows, row) ? CS_OK : CS_NOMEM, "a row less");
 }
 
-static void add_frame(const struct cs_sites *s, uint32_t nr, const char *field, struct cs_answer *out)
+static void add_frame(const struct cs_sites *s, uint32_t nr, const char *field,
+		      struct cs_answer *out)
 {
 	const struct cs_site_frame *f = &s->frames.items[nr];
 	const char *file = s->files.items[f->file].name;

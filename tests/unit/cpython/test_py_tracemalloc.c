@@ -46,7 +46,8 @@ static void add_entry(struct fake_py *f, cs_addr table, unsigned n, uint64_t has
 	fake_put(f, at + py_off(l, PY_ENTRY_KEY), key);
 	fake_put(f, at + py_off(l, PY_ENTRY_VALUE), value);
 	fake_put(f, bucket, at);
-	fake_put(f, table + py_off(l, PY_TABLE_COUNT), fake_get(f, table + py_off(l, PY_TABLE_COUNT)) + 1);
+	fake_put(f, table + py_off(l, PY_TABLE_COUNT),
+		 fake_get(f, table + py_off(l, PY_TABLE_COUNT)) + 1);
 }
 
 static void add_trace(struct fake_py *f, cs_addr table, unsigned n, cs_addr key, cs_addr traceback)
@@ -54,14 +55,16 @@ static void add_trace(struct fake_py *f, cs_addr table, unsigned n, cs_addr key,
 	fake_put(f, VALUE(table, n), USED);
 	fake_put(f, VALUE(table, n) + 8, traceback);
 	add_entry(f, table, n, key >> 4 | key << 60, key, VALUE(table, n));
-	fake_put(f, state_word(f, PY_TRACING_MEMORY), fake_get(f, state_word(f, PY_TRACING_MEMORY)) + USED);
+	fake_put(f, state_word(f, PY_TRACING_MEMORY),
+		 fake_get(f, state_word(f, PY_TRACING_MEMORY)) + USED);
 }
 
 /* Frames of the file NAME; the hash as CPython's traceback_hash() has it. */
 static void add_traceback(struct fake_py *f, cs_addr at, const uint32_t *lines, uint16_t count,
 			  uint16_t total)
 {
-	uint64_t x = 0x345678, mult = 1000003, hash = fake_get(f, NAME + py_off(&f->py->layout, PY_STR_HASH));
+	uint64_t x = 0x345678, mult = 1000003,
+		 hash = fake_get(f, NAME + py_off(&f->py->layout, PY_STR_HASH));
 
 	for (uint16_t i = 0; i < count; i++) {
 		fake_put(f, at + 12 + i * 12u, NAME);
@@ -180,7 +183,8 @@ TEST(an_allocation_in_flight_is_no_contradiction)
 	fake_put(&f, state_word(&f, PY_TRACING_MEMORY), 7 * USED);
 	assert_int_equal(load(&f)->traces.count, 6);
 	assert_int_equal(f.model.anomaly_count, 0);
-	assert_non_null(strstr(f.model.findings.items[0].proof, "one allocation was being recorded"));
+	assert_non_null(
+		strstr(f.model.findings.items[0].proof, "one allocation was being recorded"));
 	end(&f);
 }
 
@@ -319,7 +323,8 @@ TEST(when_told_to_stop_nothing_is_left)
 		f.model.pulse = &pulse;
 		st = py_tracemalloc_load(f.py, NULL);
 		if (st == CS_STOPPED)
-			assert_true(!f.model.sites.traces.count && f.model.sites.state == CS_SITES_UNKNOWN);
+			assert_true(!f.model.sites.traces.count &&
+				    f.model.sites.state == CS_SITES_UNKNOWN);
 		f.model.pulse = NULL;
 		end(&f);
 		if (st == CS_OK)
