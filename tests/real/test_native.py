@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""Types of malloc blocks against what the process recorded: (address, type) of each.
+
+BUILD is where tests/real/tool_types was built. Each check prints the share of the
+recorded blocks that have a type and how many of those are wrong.
+"""
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+import harness
+from harness import check_each, main, skip
+
+BUILD = os.environ.get("BUILD", os.path.join(harness.ROOT, "build"))
+TOOL = os.path.join(BUILD, "tests", "real", "tool_types")
+WARN = ["-w"]
+
+
+def build(t, source, flags):
+    """The worker, built by the first word of flags; its path."""
+    compiler, out = flags.split()[0], os.path.join(t.dir, "worker")
+    if not shutil.which(compiler):
+        skip("no %s" % compiler)
+    if source.endswith(".cc"):
+        compiler = {"gcc": "g++", "clang": "clang++"}[compiler]
+        if not shutil.which(compiler):
+            skip("no %s" % compiler)
+    argv = [compiler] + flags.split()[1:] + WARN + [os.path.join(HERE, source), "-o", out]
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=t.dir,
+                          timeout=harness.TIMEOUT)
+    if done.returncode:
+        raise RuntimeError("%s: %s" % (" ".join(argv), done.stdout.decode()[-400:]))
+    return out
+
+
+def die(t, argv):
+    """Run until it dies: the core, and (mark, type) of each address."""
+    core, child = t.kernel_core(argv)
+    truth = {}
+    for line in child.lines:
+        parts = line.split(" ", 2)
+        if len(parts) == 3 and re.fullmatch("[0-9a-f]+", parts[0]):
+            truth[int(parts[0], 16)] = (parts[1], parts[2])
+    return core, truth
+
+
+def types_of(target, debug_dir=None, hints=None):
+    """address -> (sure, type); and anomalies."""
+    if not os.path.exists(TOOL):
+        skip("%s is not built" % TOOL)
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0")
+    if debug_dir:
+        env["DEBUG_DIR"] = debug_dir
+    done = subprocess.run([TOOL, target] + ([hints] if hints else []), env=env,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=harness.TIMEOUT)
+    if done.returncode:
+        raise RuntimeError("tool_types exits with %d: %s" % (done.returncode,
+                                                             done.stderr.decode()[-400:]))
+    found, anomalies = {}, []
+    for line in done.stdout.decode("utf-8", "replace").splitlines():
+        if line.startswith("anomaly "):
+            anomalies.append(line[8:])
+            continue
+        addr, sure, _how, _len, name = line.split(" ", 4)
+        found[int(addr, 16)] = (sure, name)
+    return found, anomalies
+
+
+def plain(name):
+    """As the compilers agree on it."""
+    name = re.sub(r"std::(__cxx11::|__1::)?basic_string<char, std::char_traits<char>, "
+                  r"std::allocator<char> ?>", "std::basic_string<char>", name)
+    return name.replace(" ", "").replace("struct", "").replace("class", "")
+
+
+def wanted(mark, name):
+    return plain(name) + ("[]" if mark in "as" else "")
+
+
+def compare(t, truth, found, marks, share, what):
+    """Each recorded block of these marks has its type or none; so many have one."""
+    typed, wrong, wrong_exact, bytes_of = 0, [], [], 0
+    asked = {a: m for a, m in truth.items() if m[0] in marks}
+    for addr, (mark, name) in asked.items():
+        sure, got = found.get(addr, ("candidate", ""))
+        if sure == "candidate":
+            continue
+        typed += 1
+        if plain(got) != wanted(mark, name):
+            wrong.append("%x is %s, not %s (%s)" % (addr, name, got, sure))
+            if sure == "exact":
+                wrong_exact.append(wrong[-1])
+    print("    %s: %d of %d recorded blocks have a type (%.1f %%), %d wrong, %d of them said to be exact"
+          % (what, typed, len(asked), 100.0 * typed / max(1, len(asked)), len(wrong), len(wrong_exact)))
+    t.equal(wrong_exact[:3], [], "wrong and said to be exact")
+    t.true(len(wrong) * 100 <= len(asked), "under 1 %% wrong: %s" % wrong[:3])
+    t.true(typed >= share * len(asked), "a share of %.3f is typed, missing: %s" % (
+        share, [(hex(a), m) for a, m in asked.items() if found.get(a, ("candidate",))[0] == "candidate"][:3]))
+    t.true(len(asked) > 0, "something was recorded")
+
+
+def rows_of(t, core, kind, extra=()):
+    """type -> count in --by-type."""
+    answer = t.corescan_json([core, "--by-type"] + list(extra))
+    t.equal(answer["anomalies"]["rows"], [], "anomalies")
+    return {plain(r["type"]): r["count"] for r in answer["views"][0]["rows"] if r["kind"] == kind}
+
+
+STRIPPED = ["gcc -O0", "gcc -O2", "gcc -O2 -s", "gcc -O2 -s -no-pie", "gcc -O3 -flto -s",
+            "gcc -O2 -fno-rtti", "gcc -O1 -s -static", "clang -O2 -s", "clang -O0"]
+
+
+@check_each(STRIPPED)
+def objects_with_a_vtable_are_known_without_debug_data(t, flags):
+    core, truth = die(t, [build(t, "native_worker.cc", flags), "globals"])
+    found, _ = types_of(core)
+    compare(t, truth, found, "v", 1.0, flags)
+    rows, want = rows_of(t, core, "c++"), {}
+    for mark, name in truth.values():
+        if mark == "v":
+            want[plain(name)] = want.get(plain(name), 0) + 1
+    for name, count in want.items():
+        t.equal(rows.get(name), count, "objects of " + name)
+
+
+main()
