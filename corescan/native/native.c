@@ -1,5 +1,6 @@
 #include "native/native_state.h"
 #include "base/own.h"
+#include "native/dwarf.h"
 
 #include <stdio.h>
 
@@ -47,7 +48,12 @@ bool nt_record(struct cs_native *n, uint32_t node, const struct nt_claim *c)
 	}
 	n->what[node] = new;
 	n->via[node] = c->via;
-	if (c->items && !cs_map_put(&n->items, (uint64_t)node + 1, c->items))
+	/* also what an older fact said is over */
+	if ((c->items || cs_map_get(&n->items, (uint64_t)node + 1, &old)) &&
+	    !cs_map_put(&n->items, (uint64_t)node + 1, c->items))
+		n->failed = true;
+	if ((c->start || cs_map_get(&n->starts, (uint64_t)node + 1, &old)) &&
+	    !cs_map_put(&n->starts, (uint64_t)node + 1, c->start))
 		n->failed = true;
 	if (!cs_vec_push(&n->queue, node))
 		n->failed = true;
@@ -107,7 +113,7 @@ static uint64_t items_of(const struct cs_native *n, uint32_t node, uint64_t len,
 		*shallow = len;
 	if (!(what & NT_ARRAY_BIT) || !size)
 		return count;
-	count = cs_map_get(&n->items, (uint64_t)node + 1, &items) ? items : len / size;
+	count = cs_map_get(&n->items, (uint64_t)node + 1, &items) && items ? items - 1 : len / size;
 	*shallow = count <= len / size ? count * size : len;
 	return count;
 }
@@ -153,9 +159,23 @@ static void count_sure(struct cs_native *n)
 			 counts[CS_NATIVE_CANDIDATE], n->conflicts);
 }
 
-static cs_status search(struct cs_native *n, bool has_classes, struct cs_error *err)
+/* From variables first: what locals say is less sure. */
+static cs_status follow_pointers(struct cs_native *n, struct cs_error *err)
+{
+	cs_status st = nt_roots(n, err);
+
+	if (!st)
+		st = nt_spread(n, err);
+	if (!st)
+		st = nt_locals(n, err);
+	return st ? st : nt_spread(n, err);
+}
+
+static cs_status search(struct cs_native *n, const struct cs_native_options *options, bool has_dwarf,
+			struct cs_error *err)
 {
 	struct nt_type none = { .name = "" };
+	struct nt_type text = { .name = "char", .kind = NT_CHAR, .size = 1, .is_complete = true };
 	cs_status st = cs_nodes_init(&n->nodes, &n->model->blocks, err);
 
 	if (st)
@@ -165,9 +185,16 @@ static cs_status search(struct cs_native *n, bool has_classes, struct cs_error *
 	if (!n->what || !n->via)
 		return no_memory(err);
 	nt_type_add(n, &none);
+	nt_type_add(n, &text);
 	nt_place(n, 0, ""); /* the first place says nothing */
-	if (!n->failed && has_classes)
+	if (!n->failed && has_dwarf)
+		st = nt_dwarf_index(n, err);
+	if (!st && n->dwarf && options->hints)
+		st = nt_hints_read(n, options->hints, err);
+	if (!st && !n->failed)
 		st = nt_vtables(n, err);
+	if (!st && !n->failed && n->dwarf)
+		st = follow_pointers(n, err);
 	if (!st && n->failed)
 		st = no_memory(err);
 	if (!st)
@@ -182,18 +209,17 @@ cs_status cs_native_types(struct cs_image *image, struct cs_model *model,
 			  struct cs_error *err)
 {
 	__attribute__((cleanup(cs_native_destroyp))) struct cs_native *n = calloc(1, sizeof(*n));
-	bool has_classes;
+	bool has_dwarf;
 	cs_status st;
 
-	(void)options;
 	if (!n)
 		return no_memory(err);
 	n->image = image;
 	n->model = model;
-	has_classes = nt_vtables_there(n);
-	if (!has_classes)
+	has_dwarf = nt_dwarf_there(n);
+	if (!has_dwarf && !nt_vtables_there(n))
 		return CS_OK;
-	st = search(n, has_classes, err);
+	st = search(n, options, has_dwarf, err);
 	st = cs_pulse_result(model->pulse, st, err);
 	if (!st)
 		*out = cs_steal(n);
@@ -205,10 +231,12 @@ void cs_native_destroy(struct cs_native *n)
 	if (!n)
 		return;
 	nt_vtables_free(n);
+	nt_dwarf_free(n);
 	cs_nodes_deinit(&n->nodes);
 	free(n->what);
 	free(n->via);
 	cs_map_deinit(&n->items);
+	cs_map_deinit(&n->starts);
 	cs_vec_free(&n->types);
 	cs_vec_free(&n->slots);
 	cs_map_deinit(&n->type_by_name);

@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "image/debug_file.h"
 #include "native/demangle.h"
+#include "native/dwarf.h"
 
 #include <elf.h>
 #include <stdio.h>
@@ -244,8 +245,10 @@ static uint32_t class_type(struct cs_native *n, const char *mangled, size_t len)
 		snprintf(name, sizeof(name), "%.*s", (int)(len < 1000 ? len : 1000), mangled);
 	if (cs_map_get(&n->type_by_name, nt_name_key(name), &nr))
 		return nr;
-	t.name = cs_arena_copy(&n->model->strings, name);
-	nr = t.name ? nt_type_add(n, &t) : 0;
+	nr = nt_type_named(n, name);
+	t.name = nr ? NULL : cs_arena_copy(&n->model->strings, name);
+	if (!nr)
+		nr = t.name ? nt_type_add(n, &t) : 0;
 	if (!nr || !cs_map_put(&n->type_by_name, nt_name_key(name), nr))
 		n->failed = true;
 	return nr;

@@ -247,8 +247,8 @@ static void fill_containers(World *w)
 	}
 }
 
-World *global_world;
-thread_local World *tls_world;
+World *volatile global_world;
+thread_local World *volatile tls_world;
 volatile int after;
 
 __attribute__((noinline)) static void finish(World *w, const char *roots)

@@ -74,11 +74,12 @@ def plain(name):
     """As the compilers agree on it."""
     name = re.sub(r"std::(__cxx11::|__1::)?basic_string<char, std::char_traits<char>, "
                   r"std::allocator<char> ?>", "std::basic_string<char>", name)
-    return name.replace(" ", "").replace("struct", "").replace("class", "")
+    return name.replace(" ", "").replace("struct", "").replace("class", "").replace("const", "") \
+        .replace("longint", "long")
 
 
 def wanted(mark, name):
-    return plain(name) + ("[]" if mark in "as" else "")
+    return plain(name) + ("[]" if mark in "ast" else "")
 
 
 def compare(t, truth, found, marks, share, what):
@@ -101,6 +102,7 @@ def compare(t, truth, found, marks, share, what):
     t.true(typed >= share * len(asked), "a share of %.3f is typed, missing: %s" % (
         share, [(hex(a), m) for a, m in asked.items() if found.get(a, ("candidate",))[0] == "candidate"][:3]))
     t.true(len(asked) > 0, "something was recorded")
+    return sum(found.get(a, ("",))[0] == "exact" for a in asked) / max(1, len(asked))
 
 
 def rows_of(t, core, kind, extra=()):
@@ -125,6 +127,43 @@ def objects_with_a_vtable_are_known_without_debug_data(t, flags):
             want[plain(name)] = want.get(plain(name), 0) + 1
     for name, count in want.items():
         t.equal(rows.get(name), count, "objects of " + name)
+
+
+
+LEVELS = ["gcc -g -O0", "gcc -g -O2", "gcc -g -O3 -flto", "gcc -gdwarf-4 -O1", "clang -g -O2", "clang -gdwarf-4 -O0"]
+CASES = [(flags, roots) for flags in LEVELS for roots in ("globals", "tls", "stack")]
+ALL = "v-acs"
+
+
+@check_each(CASES, name=lambda case: "%s, %s" % case)
+def cpp_objects_are_reached_from_one_root(t, case):
+    flags, roots = case
+    core, truth = die(t, [build(t, "native_worker.cc", flags), roots])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    sure = compare(t, truth, found, ALL, 0.99, "%s, %s" % case)
+    # what only stacks tell is never exact: it was this root indeed
+    t.true(sure > 0.2 or roots == "stack", "a share of %.2f is exact" % sure)
+
+
+
+C_CASES = [(flags, roots) for flags in LEVELS for roots in ("globals", "static", "tls", "stack")]
+
+
+@check_each(C_CASES, name=lambda case: "%s, %s" % case)
+def c_structs_are_reached_from_one_root(t, case):
+    flags, roots = case
+    core, truth = die(t, [build(t, "native_worker.c", flags), roots])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    sure = compare(t, truth, found, "-at", 0.99, "%s, %s" % case)
+    t.true(sure > 0.2 or roots == "stack", "a share of %.2f is exact" % sure)
+    for addr, (mark, name) in truth.items():
+        if mark == "d":
+            t.true(plain(found.get(addr, ("", ""))[1]) in ("head", "longer", "") and
+                   found.get(addr, ("",))[0] != "exact", "a longer one is not said to be a head: %s" % (found.get(addr),))
+        elif mark == "h":
+            t.true(addr not in found, "what a void * leads to has no type")
 
 
 main()
