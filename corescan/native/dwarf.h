@@ -62,7 +62,6 @@ struct nt_dwarf {
 	struct cs_map heads;	   /* names of a struct's first two members -> its definition */
 	struct cs_map type_by_die; /* address of a DIE -> type */
 	struct cs_map type_by_key; /* name, size and line -> type: one struct, many units */
-	struct nt_hints *hints;
 	CS_VEC(struct nt_object) objects; /* to be looked through */
 	struct cs_map seen;	   /* objects that were */
 	uint64_t trouble;	   /* contradictions in the debug data, each told once a unit */
@@ -117,7 +116,7 @@ void nt_follow(struct cs_native *n, cs_addr value, const struct nt_object *objec
 cs_status nt_spread(struct cs_native *n, struct cs_error *err);
 
 /* hints.c */
-cs_status nt_hints_read(struct cs_native *n, const char *path, struct cs_error *err);
+cs_status nt_hints_read(const char *path, struct nt_hints **out, struct cs_error *err);
 uint32_t nt_hint(struct cs_native *n, const char *type, const char *member);
 void nt_hints_free(struct nt_hints *hints);
 #endif

@@ -132,6 +132,20 @@ static size_t add_scope(struct walk *w, size_t at, const char *name, const char 
 	return at + len + more;
 }
 
+/* What was declared elsewhere, inside a class or namespace, is called after that. */
+static size_t declared_scope(struct walk *w, Dwarf_Die *die, size_t prefix, const char **name)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die declared;
+	uint32_t nr;
+
+	if (!dwarf_attr(die, DW_AT_specification, &attr) || !dwarf_formref_die(&attr, &declared) ||
+	    !cs_map_get(&w->d->def_by_die, key_of(&declared), &nr))
+		return prefix;
+	*name = w->d->defs.items[nr].name;
+	return 0;
+}
+
 /* Leaves the scope of what is inside in *inner. */
 static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct level *inner)
 {
@@ -144,6 +158,7 @@ static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct lev
 	*inner = (struct level){ .prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS };
 	if (!name || nr >= NT_DEFS_MAX)
 		return true;
+	prefix = declared_scope(w, die, prefix, &name);
 	end = add_scope(w, prefix, name, "");
 	def.name = keep_name(w, end);
 	def.size = size > 0 && !dwarf_hasattr(die, DW_AT_declaration) ? (uint64_t)size : 0;
@@ -337,7 +352,7 @@ static bool index_unit(struct walk *w, Dwarf_Die *die, Dwarf_Die *sub, uint8_t t
 
 	if (type == DW_UT_skeleton && !sub->addr)
 		nt_trouble(w->n, "a .dwo file with debug data is not where it was when the program was built");
-	if (dwarf_tag(die) == DW_TAG_compile_unit || is_split)
+	if (dwarf_tag(die) == DW_TAG_compile_unit || dwarf_tag(die) == DW_TAG_type_unit || is_split)
 		w->is_cxx = is_cxx(is_split ? sub : die);
 	unit.is_cxx = w->is_cxx;
 	if (nr >= NT_UNITS_MAX || !cs_vec_push(&w->d->units, unit))
@@ -467,7 +482,6 @@ void nt_dwarf_free(struct cs_native *n)
 	cs_map_deinit(&d->heads);
 	cs_map_deinit(&d->type_by_die);
 	cs_map_deinit(&d->type_by_key);
-	nt_hints_free(d->hints);
 	cs_vec_free(&d->objects);
 	cs_map_deinit(&d->seen);
 	free(d);

@@ -92,15 +92,28 @@ static bool is_derived_from(struct cs_native *n, Dwarf_Die *die, const char *ali
 	       (alias && cs_map_get(&n->dwarf->derived, nt_name_key(alias), &one));
 }
 
+/* A declaration that says in which type unit the definition is. */
+static void follow_signature(Dwarf_Die *die)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Die type;
+
+	if (dwarf_attr(die, DW_AT_signature, &attr) && dwarf_formref_die(&attr, &type) &&
+	    is_record(dwarf_tag(&type)))
+		*die = type;
+}
+
 static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alias)
 {
 	struct nt_dwarf *d = n->dwarf;
 	struct nt_type t = { .kind = dwarf_tag(die) == DW_TAG_union_type ? NT_UNION : NT_RECORD };
 	const struct nt_def *def = NULL;
-	int line = 0, size = dwarf_bytesize(die);
+	int line = 0, size;
 	uint32_t nr;
 	uint64_t key;
 
+	follow_signature(die);
+	size = dwarf_bytesize(die);
 	if (cs_map_get(&d->def_by_die, (uint64_t)(uintptr_t)die->addr, &nr))
 		def = &d->defs.items[nr];
 	/* a mere declaration: the definition that has its name, if there is just one */

@@ -76,23 +76,23 @@ static cs_status read_lines(struct nt_hints *hints, FILE *f, const char *path, s
 	return CS_OK;
 }
 
-cs_status nt_hints_read(struct cs_native *n, const char *path, struct cs_error *err)
+cs_status nt_hints_read(const char *path, struct nt_hints **out, struct cs_error *err)
 {
 	FILE *f = fopen(path, "re");
 	cs_status st;
 
 	if (!f)
 		return cs_fail_os(err, "%s", path);
-	n->dwarf->hints = calloc(1, sizeof(*n->dwarf->hints));
-	st = n->dwarf->hints ? read_lines(n->dwarf->hints, f, path, err) :
-			       cs_fail(err, CS_NOMEM, 0, "no memory for the hints");
+	*out = calloc(1, sizeof(**out));
+	st = *out ? read_lines(*out, f, path, err) :
+		    cs_fail(err, CS_NOMEM, 0, "no memory for the hints");
 	fclose(f);
 	return st;
 }
 
 uint32_t nt_hint(struct cs_native *n, const char *type, const char *member)
 {
-	const struct nt_hints *hints = n->dwarf->hints;
+	const struct nt_hints *hints = n->hints;
 	char name[LINE_LEN];
 
 	if (!hints || !take_name(type, type + strnlen(type, sizeof(name)), name, sizeof(name)))

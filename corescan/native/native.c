@@ -92,10 +92,21 @@ static bool row_of(struct cs_native *n, uint32_t nr, bool is_array, uint32_t *ro
 	char name[NT_NAME_MAX + 4];
 
 	if (!t->rows[is_array]) {
+		uint64_t key;
+		bool is_shared = t->kind != NT_RECORD && t->kind != NT_UNION;
+
 		snprintf(name, sizeof(name), "%s%s", t->name, is_array ? "[]" : "");
+		key = cs_map_key(name);
+		/* each unit has an int of its own */
+		if (is_shared && cs_map_get(&n->row_by_name, key, row)) {
+			t->rows[is_array] = *row + 1;
+			return true;
+		}
 		if (cs_model_type(n->model, name, t->is_cxx ? CS_KIND_CXX : CS_KIND_C, row, NULL))
 			return false;
 		t->rows[is_array] = *row + 1;
+		if (is_shared && !cs_map_put(&n->row_by_name, key, *row))
+			return false;
 	}
 	*row = t->rows[is_array] - 1;
 	return true;
@@ -171,8 +182,7 @@ static cs_status follow_pointers(struct cs_native *n, struct cs_error *err)
 	return st ? st : nt_spread(n, err);
 }
 
-static cs_status search(struct cs_native *n, const struct cs_native_options *options, bool has_dwarf,
-			struct cs_error *err)
+static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *err)
 {
 	struct nt_type none = { .name = "" };
 	struct nt_type text = { .name = "char", .kind = NT_CHAR, .size = 1, .is_complete = true };
@@ -189,8 +199,6 @@ static cs_status search(struct cs_native *n, const struct cs_native_options *opt
 	nt_place(n, 0, ""); /* the first place says nothing */
 	if (!n->failed && has_dwarf)
 		st = nt_dwarf_index(n, err);
-	if (!st && n->dwarf && options->hints)
-		st = nt_hints_read(n, options->hints, err);
 	if (!st && !n->failed)
 		st = nt_vtables(n, err);
 	if (!st && !n->failed && n->dwarf)
@@ -216,10 +224,15 @@ cs_status cs_native_types(struct cs_image *image, struct cs_model *model,
 		return no_memory(err);
 	n->image = image;
 	n->model = model;
+	if (options->hints) {
+		st = nt_hints_read(options->hints, &n->hints, err);
+		if (st)
+			return st;
+	}
 	has_dwarf = nt_dwarf_there(n);
 	if (!has_dwarf && !nt_vtables_there(n))
 		return CS_OK;
-	st = search(n, options, has_dwarf, err);
+	st = search(n, has_dwarf, err);
 	st = cs_pulse_result(model->pulse, st, err);
 	if (!st)
 		*out = cs_steal(n);
@@ -232,6 +245,8 @@ void cs_native_destroy(struct cs_native *n)
 		return;
 	nt_vtables_free(n);
 	nt_dwarf_free(n);
+	nt_hints_free(n->hints);
+	cs_map_deinit(&n->row_by_name);
 	cs_nodes_deinit(&n->nodes);
 	free(n->what);
 	free(n->via);

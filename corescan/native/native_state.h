@@ -58,6 +58,7 @@ struct nt_place { /* what leads to a block and is no block */
 enum { NT_TYPE_BITS = 23, NT_HOW_SHIFT = 23, NT_SURE_SHIFT = 27, NT_ARRAY_BIT = 1u << 29 };
 
 struct nt_dwarf; /* dwarf_index.c */
+struct nt_hints; /* hints.c */
 
 struct cs_native {
 	struct cs_image *image;
@@ -76,6 +77,8 @@ struct cs_native {
 	struct cs_map type_infos;   /* vptr of a type_info -> 1 it is one, 2 it is none */
 	struct nt_vtable_names *vtable_names; /* of each module, made on first use */
 	struct nt_dwarf *dwarf;	    /* NULL: no module has debug data */
+	struct nt_hints *hints;	    /* NULL: none */
+	struct cs_map row_by_name;  /* of numbers and pointers */
 	uint64_t conflicts;
 	bool failed;		    /* no memory */
 };

@@ -267,7 +267,7 @@ void cs_scan_prove(struct cs_scan *scan)
 /* What is left: C and C++. Without memory for it the rest stands. */
 static cs_status find_native_types(struct cs_scan *scan, struct cs_error *err)
 {
-	struct cs_native_options options = { .hints = NULL };
+	struct cs_native_options options = { .hints = scan->options.hints };
 	cs_status st = cs_native_types(scan->image, &scan->model, &options, &scan->native, err);
 
 	if (st != CS_NOMEM && st != CS_LIMIT)

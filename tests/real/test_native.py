@@ -166,4 +166,93 @@ def c_structs_are_reached_from_one_root(t, case):
             t.true(addr not in found, "what a void * leads to has no type")
 
 
+
+@check_each(["gcc -g -O1"])
+def a_hint_says_what_a_void_pointer_leads_to(t, flags):
+    core, truth = die(t, [build(t, "native_worker.c", flags), "globals"])
+    hints = os.path.join(t.dir, "hints")
+    with open(hints, "w") as f:
+        f.write("# of entries\nfield entry.data is struct payload\n")
+    found, _ = types_of(core, hints=hints)
+    compare(t, truth, found, "h-a", 0.99, "with a hint")
+    for text in ("field entry.data is", "entry.data is payload", "field data is payload"):
+        with open(hints, "w") as f:
+            f.write(text + "\n")
+        code, _, err = t.corescan([core, "--hints", hints])
+        t.equal((code, "line 1 is not" in err), (2, True), "wrong line: " + err)
+
+
+@check_each(["gcc -g -O2", "clang -g -O2"])
+def separate_debug_files_serve_as_well(t, flags):
+    if not shutil.which("objcopy"):
+        skip("no objcopy")
+    path = build(t, "native_worker.cc", flags + " -Wl,--build-id")
+    notes = subprocess.run(["readelf", "-n", path], stdout=subprocess.PIPE).stdout.decode()
+    build_id = re.search("Build ID: ([0-9a-f]+)", notes)[1]
+    where = os.path.join(t.dir, "debug", ".build-id", build_id[:2])
+    os.makedirs(where)
+    subprocess.run(["objcopy", "--only-keep-debug", "--compress-debug-sections", path,
+                    os.path.join(where, build_id[2:] + ".debug")], check=True)
+    subprocess.run(["strip", path], check=True)
+    core, truth = die(t, [path, "stack"])
+    found, _ = types_of(core)
+    compare(t, truth, found, "v", 1.0, flags + ", stripped")
+    t.true(not any(a in found for a, m in truth.items() if m[0] == "a"), "nothing else is known")
+    found, anomalies = types_of(core, os.path.join(t.dir, "debug"))
+    t.equal(anomalies, [], "anomalies")
+    compare(t, truth, found, ALL, 0.99, flags + ", with a separate file")
+
+
+@check_each(["gcc -g -O2 -gsplit-dwarf", "clang -g -O1 -gsplit-dwarf", "gcc -gdwarf-4 -gsplit-dwarf",
+             "gcc -g -O2 -fdebug-types-section", "gcc -g -O2 -gz"])
+def debug_data_in_pieces_are_found(t, flags):
+    core, truth = die(t, [build(t, "native_worker.cc", flags), "globals"])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    compare(t, truth, found, ALL, 0.99, flags)
+    pieces = [f for f in os.listdir(t.dir) if f.endswith(".dwo")]
+    for name in pieces:
+        os.rename(os.path.join(t.dir, name), os.path.join(t.dir, name + ".gone"))
+    if pieces:
+        found, anomalies = types_of(core)
+        t.true(any(".dwo" in a for a in anomalies), "missing pieces are told: %s" % anomalies)
+        compare(t, truth, found, "v", 1.0, flags + ", the .dwo gone")
+
+
+@check_each(["gcc -g -O2"])
+def debug_data_shared_by_dwz_are_found(t, flags):
+    if not shutil.which("dwz"):
+        skip("no dwz")
+    path = build(t, "native_worker.cc", flags)
+    shutil.copy(path, path + "2")
+    subprocess.run(["dwz", "-m", os.path.join(t.dir, "shared"), path, path + "2"], check=True)
+    core, truth = die(t, [path, "globals"])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    compare(t, truth, found, ALL, 0.99, flags + ", dwz")
+
+
+@check_each(["gcc -g -O2"])
+def views_of_the_graph_name_native_types(t, flags):
+    core, truth = die(t, [build(t, "native_worker.cc", flags), "globals"])
+    world = [a for a, m in truth.items() if m[1] == "World"][0]
+    order = [a for a, m in truth.items() if m[1] == "shop::Order"][0]
+    rows = t.corescan_json([core, "--dominators"])["views"][0]["rows"]
+    t.true(any(r["type"] == "World" for r in rows), "a World among the dominators")
+    steps = t.corescan_json([core, "--why", hex(order)])["views"][0]["rows"]
+    t.equal(steps[-1]["type"], "shop::Order", "where it leads")
+    t.true("World" in [s["type"] for s in steps], "it goes by a World")
+    code, out, _ = t.corescan([core, "--object", hex(world)])
+    t.true("global global_world" in out and "exact" in out and re.search("type +World", out),
+           "what is known of a block: " + out[:600])
+    rows = rows_of(t, core, "c++")
+    want = {}
+    for mark, name in truth.values():
+        if mark in "v-c":
+            want[plain(name)] = want.get(plain(name), 0) + 1
+    want["std::_Sp_counted_ptr_inplace<shop::Circle,std::allocator<void>,(__gnu_cxx::_Lock_policy)2>"] = 1
+    for name, count in want.items():
+        t.equal(rows.get(name), count, "blocks of " + name)
+
+
 main()

@@ -29,7 +29,8 @@ static void print_types(struct cs_scan *scan)
 
 int main(int argc, char **argv)
 {
-	struct cs_scan_options options = { .debug_dir = getenv("DEBUG_DIR") };
+	struct cs_scan_options options = { .debug_dir = getenv("DEBUG_DIR"),
+					   .hints = argc > 2 ? argv[2] : NULL };
 	struct cs_scan *scan;
 	struct cs_error err = { .text = "" };
 
