@@ -295,10 +295,14 @@ static bool walk_unit(struct walk *w, Dwarf_Die *unit)
 	struct level inner;
 	Dwarf_Die child;
 	bool enter;
+	int got;
 
 	w->depth = 0;
 	w->levels[0] = (struct level){ .def = NT_AMBIGUOUS };
-	if (dwarf_child(unit, &w->levels[0].die))
+	got = dwarf_child(unit, &w->levels[0].die);
+	if (got < 0)
+		nt_trouble(w->n, "a unit of debug data cannot be read");
+	if (got)
 		return true;
 	for (;;) {
 		struct level *level = &w->levels[w->depth];
@@ -307,7 +311,10 @@ static bool walk_unit(struct walk *w, Dwarf_Die *unit)
 			return true;
 		if (!look_at(w, &level->die, level, &inner, &enter))
 			return false;
-		if (enter && !dwarf_child(&level->die, &child)) {
+		got = enter ? dwarf_child(&level->die, &child) : 1;
+		if (got < 0)
+			nt_trouble(w->n, "an entry of debug data cannot be read");
+		if (!got) {
 			if (w->depth + 1 < NT_DEPTH_MAX && child.addr > level->die.addr) {
 				inner.die = child;
 				w->levels[++w->depth] = inner;

@@ -9,7 +9,8 @@
 enum {
 	PEEL_MAX = 64,	     /* typedefs and qualifiers around a type */
 	PARTS_MAX = 4096,    /* records inside a record that are looked into */
-	OWN_SLOTS_MAX = 4096 /* pointers of a record */
+	OWN_SLOTS_MAX = 4096, /* pointers of a record */
+	MEMBERS_MAX = 1 << 18
 };
 
 static Dwarf_Die unpack(const struct nt_die *die)
@@ -324,6 +325,7 @@ struct flat {
 	size_t first;
 	CS_VEC(struct part) parts;
 	size_t done;
+	uint32_t members; /* of all parts, looked at so far */
 };
 
 static bool add_slot(struct flat *f, const struct part *part, uint64_t off, uint32_t pointer,
@@ -477,7 +479,7 @@ static bool add_members(struct flat *f, const struct part *part)
 
 		if ((tag == DW_TAG_member || tag == DW_TAG_inheritance) && !add_member(f, part, &child))
 			return false;
-		if (dwarf_siblingof(&child, &child) || child.addr <= addr)
+		if (++f->members > MEMBERS_MAX || dwarf_siblingof(&child, &child) || child.addr <= addr)
 			break;
 	} while (!cs_pulse_stops(f->n->model->pulse));
 	return true;

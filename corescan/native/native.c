@@ -34,7 +34,8 @@ static unsigned rank(uint32_t what)
 	return (unsigned)nt_sure(what) << 4 | (unsigned)nt_how(what);
 }
 
-bool nt_record(struct cs_native *n, uint32_t node, const struct nt_claim *c)
+bool nt_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
+	       const struct nt_claim *c)
 {
 	uint32_t old = n->what[node];
 	uint32_t new = c->type | (uint32_t)c->how << NT_HOW_SHIFT | (uint32_t)c->sure << NT_SURE_SHIFT |
@@ -55,7 +56,7 @@ bool nt_record(struct cs_native *n, uint32_t node, const struct nt_claim *c)
 	if ((c->start || cs_map_get(&n->starts, (uint64_t)node + 1, &old)) &&
 	    !cs_map_put(&n->starts, (uint64_t)node + 1, c->start))
 		n->failed = true;
-	if (!cs_vec_push(&n->queue, node))
+	if (!cs_vec_push(&n->queue, block->addr))
 		n->failed = true;
 	return true;
 }
@@ -137,14 +138,15 @@ static bool is_told(uint32_t what)
 static cs_status tell_model(struct cs_native *n, struct cs_error *err)
 {
 	struct cs_pulse *pulse = n->model->pulse;
+	struct cs_node_walk walk;
 	struct cs_block block;
 	uint64_t shallow;
-	uint32_t row;
+	uint32_t row, node;
 
-	for (uint32_t node = 0; node < n->nodes.count && !cs_pulse_stops(pulse); node++) {
+	cs_node_walk_init(&walk, &n->nodes);
+	while (cs_node_walk_next(&walk, &node, &block) && !cs_pulse_stops(pulse)) {
 		if (!is_told(n->what[node]))
 			continue;
-		cs_node_block(&n->nodes, node, &block);
 		if (!row_of(n, nt_type_nr(n->what[node]), n->what[node] & NT_ARRAY_BIT, &row))
 			return no_memory(err);
 		items_of(n, node, block.len, &shallow);

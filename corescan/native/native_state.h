@@ -71,7 +71,7 @@ struct cs_native {
 	CS_VEC(struct nt_slot) slots;
 	struct cs_map type_by_name; /* nt_name_key() -> type */
 	CS_VEC(struct nt_place) places;
-	CS_VEC(uint32_t) queue; /* blocks whose pointers are to be followed */
+	CS_VEC(cs_addr) queue; /* blocks whose pointers are to be followed */
 	size_t queue_head;
 	struct cs_map vtables;	    /* word -> type, or NT_TYPES_MAX: it is none */
 	struct cs_map type_infos;   /* vptr of a type_info -> 1 it is one, 2 it is none */
@@ -110,7 +110,8 @@ struct nt_claim {
 
 /* Keep it when it says more than what is known. True: it was new and the block's own
  * pointers are to be followed (again). */
-bool nt_record(struct cs_native *n, uint32_t node, const struct nt_claim *claim);
+bool nt_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
+	       const struct nt_claim *claim);
 
 /* A number for `via`; text is copied. */
 uint32_t nt_place(struct cs_native *n, cs_addr addr, const char *text);

@@ -7,7 +7,8 @@ enum {
 	LOWEST = 4096,	     /* no pointer is less */
 	OBJECTS_MAX = 1 << 20,
 	SAMPLE = 64,	     /* items of an array that must look right */
-	TAG_MASK = 7
+	TAG_MASK = 7,
+	AHEAD = 12 /* blocks */
 };
 
 struct link { /* a pointer, where it was found and what it should lead to */
@@ -53,11 +54,12 @@ static bool is_plausible(struct cs_native *n, uint32_t type, cs_addr addr, uint6
 	return true;
 }
 
-static void claim(struct cs_native *n, uint32_t node, const struct link *l, struct nt_claim c)
+static void claim(struct cs_native *n, uint32_t node, const struct cs_block *block,
+		  const struct link *l, struct nt_claim c)
 {
 	c.via = l->via;
 	c.sure = lesser(c.sure, l->sure);
-	nt_record(n, node, &c);
+	nt_record(n, node, block, &c);
 }
 
 /* A vector says how much it asked malloc for: proof enough for what is in it. */
@@ -77,7 +79,7 @@ static bool claim_vector(struct cs_native *n, uint32_t node, const struct cs_blo
 	    (end - l->value) % size || !nt_fits(block, len) || len / size >= UINT32_MAX)
 		return false;
 	c.items = (uint32_t)((end - l->value) / size) + 1;
-	claim(n, node, l, c);
+	claim(n, node, block, l, c);
 	return true;
 }
 
@@ -97,7 +99,7 @@ static void claim_many(struct cs_native *n, uint32_t node, const struct cs_block
 		c.sure = CS_NATIVE_CANDIDATE;
 		c.is_array = false;
 	}
-	claim(n, node, l, c);
+	claim(n, node, block, l, c);
 }
 
 static void claim_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
@@ -114,7 +116,7 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 	if (!t->is_complete) {
 		c.how = CS_NATIVE_OPAQUE;
 		c.sure = CS_NATIVE_LIKELY;
-		claim(n, node, l, c);
+		claim(n, node, block, l, c);
 		return;
 	}
 	/* its vtable would have told; it was deleted, or never was one */
@@ -140,7 +142,7 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 		n->conflicts++;
 		return;
 	}
-	claim(n, node, l, c);
+	claim(n, node, block, l, c);
 }
 
 /* A pointer to the beginning of a block. */
@@ -157,7 +159,7 @@ static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_bl
 	switch (type_at(n, l->target)->kind) {
 	case NT_CHAR:
 		c.how = l->is_promoted ? CS_NATIVE_CONTAINER : CS_NATIVE_TEXT;
-		claim(n, node, l, c);
+		claim(n, node, block, l, c);
 		break;
 	case NT_POINTER:
 		nt_target(n, l->target); /* which gives it its name */
@@ -165,7 +167,7 @@ static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_bl
 	case NT_PLAIN:
 		c.how = CS_NATIVE_ARRAY;
 		if (*type_at(n, l->target)->name && type_at(n, l->target)->size <= block->len)
-			claim(n, node, l, c);
+			claim(n, node, block, l, c);
 		break;
 	case NT_RECORD:
 	case NT_UNION:
@@ -206,7 +208,7 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 	    cs_mem_u64(n->image->mem, l->value - 8, &items) && items && items < block->len &&
 	    items * size <= block->len - off && nt_fits(block, items * size + off)) {
 		c.items = (uint32_t)items + 1;
-		claim(n, node, l, c);
+		claim(n, node, block, l, c);
 		return;
 	}
 	if (l->owner && l->target == l->host && l->host_off == off && owner->is_complete &&
@@ -214,7 +216,7 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 	    is_plausible(n, l->owner, block->addr, 1)) {
 		c = (struct nt_claim){ .type = l->owner, .how = CS_NATIVE_INTRUSIVE,
 				       .sure = CS_NATIVE_LIKELY };
-		claim(n, node, l, c);
+		claim(n, node, block, l, c);
 		return;
 	}
 	look_inside(n, node, block, l);
@@ -250,7 +252,7 @@ static void follow(struct cs_native *n, struct link *l)
 	/* the usual case: one more pointer to what is known */
 	if ((n->what[node] & same) == l->target && nt_sure(n->what[node]) == CS_NATIVE_EXACT)
 		return;
-	cs_node_block(&n->nodes, node, &block);
+	cs_node_block_at(&n->nodes, l->value, &block);
 	if (block.state != CS_BLOCK_USED || block.allocator != CS_ALLOC_GLIBC)
 		return;
 	off = l->value - block.addr;
@@ -344,17 +346,16 @@ static void spread_object(struct cs_native *n, struct nt_object o)
 		follow_items(n, &o, items);
 }
 
-static void spread_block(struct cs_native *n, uint32_t node)
+static void spread_block(struct cs_native *n, cs_addr addr)
 {
-	uint32_t what = n->what[node], start = 0, known;
+	struct cs_block block;
+	uint32_t node = cs_node_block_at(&n->nodes, addr, &block), what = n->what[node], start = 0, known;
 	struct nt_object o = { .type = nt_type_nr(what), .via = node,
 			       .sure = nt_sure(what) == CS_NATIVE_EXACT ? CS_NATIVE_EXACT :
 									  CS_NATIVE_LIKELY };
 	const struct nt_type *t = type_at(n, o.type);
-	struct cs_block block;
 	uint64_t items = 1, size = t->size;
 
-	cs_node_block(&n->nodes, node, &block);
 	cs_map_get(&n->starts, (uint64_t)node + 1, &start);
 	o.addr = block.addr;
 	if (what & NT_ARRAY_BIT) {
@@ -377,12 +378,29 @@ static void spread_block(struct cs_native *n, uint32_t node)
 		follow_items(n, &o, items);
 }
 
+/* The block that is next but a few will be looked through soon: memory is waited for less. */
+static void fetch_ahead(struct cs_native *n)
+{
+	size_t nr = n->queue_head + AHEAD;
+	const unsigned char *p;
+
+	if (nr >= n->queue.count)
+		return;
+	cs_node_soon(&n->nodes, n->queue.items[nr]);
+	p = cs_mem_view(n->image->mem, n->queue.items[nr], 8);
+	if (p) {
+		__builtin_prefetch(p);
+		__builtin_prefetch(p + 64);
+	}
+}
+
 cs_status nt_spread(struct cs_native *n, struct cs_error *err)
 {
 	struct nt_dwarf *d = n->dwarf;
 
 	while (!n->failed && !cs_pulse_stops(n->model->pulse)) {
 		if (n->queue_head < n->queue.count) {
+			fetch_ahead(n);
 			spread_block(n, n->queue.items[n->queue_head++]);
 			if (n->queue_head > n->queue.count / 2) { /* what is done makes room */
 				n->queue.count -= n->queue_head;

@@ -291,7 +291,7 @@ static void look_at(struct cs_native *n, uint32_t node, const struct cs_block *b
 		return;
 	if (size && !nt_fits(block, size))
 		c.sure = CS_NATIVE_LIKELY; /* something bigger that begins with it */
-	nt_record(n, node, &c);
+	nt_record(n, node, block, &c);
 }
 
 cs_status nt_vtables(struct cs_native *n, struct cs_error *err)

@@ -5,14 +5,17 @@ BUILD is where tests/real/tool_types was built. Each check prints the share of t
 recorded blocks that have a type and how many of those are wrong.
 """
 import os
+import random
 import re
 import shutil
+import struct
 import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "support"))
 import harness
+import spoiled
 from harness import check_each, main, skip
 
 BUILD = os.environ.get("BUILD", os.path.join(harness.ROOT, "build"))
@@ -253,6 +256,73 @@ def views_of_the_graph_name_native_types(t, flags):
     want["std::_Sp_counted_ptr_inplace<shop::Circle,std::allocator<void>,(__gnu_cxx::_Lock_policy)2>"] = 1
     for name, count in want.items():
         t.equal(rows.get(name), count, "blocks of " + name)
+
+
+
+def debug_sections(path):
+    """(name, offset, size) of each section of debug data."""
+    out = subprocess.run(["readelf", "-SW", path], stdout=subprocess.PIPE).stdout.decode()
+    return [(m[1], int(m[2], 16), int(m[3], 16)) for m in re.finditer(
+        r"\] (\.debug_\w+)\s+\w+\s+[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", out)]
+
+
+def replace(path, data):
+    """Another file of that name: what is mapped stays what it was."""
+    os.unlink(path)
+    with open(path, "wb") as f:
+        f.write(data)
+
+
+@check_each([("native_worker.c", 1), ("native_worker.cc", 2)], name=lambda case: case[0])
+def spoiled_debug_data_cost_types_and_nothing_else(t, case):
+    source, first = case
+    path = build(t, source, "gcc -g -O2")
+    core, _ = die(t, [path, "globals"])
+    with open(path, "rb") as f:
+        good = f.read()
+    all_types, told, fewer = len(types_of(core)[0]), 0, 0
+    sections = [s for s in debug_sections(path) if s[0] in (
+        ".debug_info", ".debug_abbrev", ".debug_str", ".debug_loclists", ".debug_rnglists")]
+    for seed in range(first * 1000, first * 1000 + 20):
+        rng, data = random.Random(seed), bytearray(good)
+        _, off, size = rng.choice(sections)
+        for _ in range(rng.choice([1, 5, 50, 500])):
+            data[off + rng.randrange(size)] = rng.choice([0, 1, 0x7f, 0xff, rng.randrange(256)])
+        replace(path, data)
+        found, anomalies = types_of(core)
+        told += any(a.startswith("native.dwarf") for a in anomalies)
+        fewer += len(found) < all_types
+    t.true(told and fewer, "something was spoiled: %d told, %d with fewer types" % (told, fewer))
+    for cut in (100, 1000, 10000):
+        data = bytearray(good)
+        for name, off, size in sections:
+            if name == ".debug_info" and cut < size:
+                data[off + cut:off + size] = bytes(size - cut)
+        replace(path, data)
+        types_of(core)
+
+
+@check_each(["gcc -O2 -s", "gcc -g -O2"])
+def forged_vtables_and_pointers_are_survived(t, flags):
+    core, truth = die(t, [build(t, "native_worker.cc", flags), "globals"])
+    spoil = spoiled.Core(core)
+    with open(core, "rb") as f:
+        good = f.read()
+    places = []
+    for addr, off, size in spoil.parts:
+        places += [off + i for i in range(0, min(size, 1 << 18) - 8, 8)
+                   if good[off + i:off + i + 8] != bytes(8)]
+    heads = [spoil.offset(a) for a, m in truth.items() if m[0] == "v"]
+    words = [struct.unpack_from("<Q", good, p)[0] for p in places]
+    for seed in range(25):
+        rng, data = random.Random(seed), bytearray(good)
+        for _ in range(rng.choice([1, 20, 300])):
+            at = rng.choice(heads if seed % 2 else places)
+            word = rng.choice([rng.choice(words) + rng.choice([0, 8, -8, 16, 1]), rng.getrandbits(64), 16])
+            struct.pack_into("<Q", data, at, word & (1 << 64) - 1)
+        with open(core, "wb") as f:
+            f.write(data)
+        types_of(core)
 
 
 main()
