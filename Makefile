@@ -30,8 +30,8 @@ CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
 LDLIBS   += -ldw -lelf -lpthread
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
-	    corescan/glibc/*.c corescan/cpython/*.c corescan/graph/*.c corescan/report/*.c \
-	    corescan/scan/*.c)
+	    corescan/glibc/*.c corescan/cpython/*.c corescan/native/*.c corescan/graph/*.c \
+	    corescan/report/*.c corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)

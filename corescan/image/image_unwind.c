@@ -26,6 +26,8 @@ struct cs_unwind {
 	Dwfl_Callbacks callbacks;
 	Dwfl *dwfl;
 	CS_VEC(struct cs_unwind_frame) frames;
+	CS_VEC(struct cs_regs) regs; /* of the same frames, when they are kept */
+	bool keeps_regs;
 	struct cs_map cfi; /* program counter -> enum cfi */
 	struct cs_elf_functions **functions; /* of each module, made on first use */
 	struct cs_arena names;
@@ -197,6 +199,7 @@ void cs_unwind_close(struct cs_unwind *u)
 	free(u->functions);
 	cs_arena_deinit(&u->names);
 	cs_vec_free(&u->frames);
+	cs_vec_free(&u->regs);
 	cs_map_deinit(&u->cfi);
 	free(u);
 }
@@ -270,6 +273,37 @@ static const char *say_no_data(struct cs_unwind *u, cs_addr pc)
 			       base_name(m->path));
 }
 
+/* What is known of the registers of a frame. */
+static void keep_registers(struct cs_unwind *u, Dwfl_Frame *state, cs_addr pc)
+{
+	struct cs_regs regs = { .known = 0 };
+
+#if _ELFUTILS_PREREQ(0, 188)
+	for (unsigned i = 0; i < CS_REGS; i++) {
+		Dwarf_Word value;
+
+		if (i != CS_REG_PC && dwfl_frame_reg(state, i, &value))
+			continue;
+		regs.values[i] = i == CS_REG_PC ? pc : value;
+		regs.known |= 1u << i;
+	}
+#else
+	(void)state, (void)pc;
+#endif
+	if (!cs_vec_push(&u->regs, regs))
+		u->is_failed = true;
+}
+
+void cs_unwind_keep_registers(struct cs_unwind *u)
+{
+	u->keeps_regs = true;
+}
+
+const struct cs_regs *cs_unwind_registers(const struct cs_unwind *u, size_t frame)
+{
+	return frame < u->regs.count ? &u->regs.items[frame] : NULL;
+}
+
 static int on_frame(Dwfl_Frame *state, void *arg)
 {
 	struct cs_unwind *u = arg;
@@ -292,6 +326,8 @@ static int on_frame(Dwfl_Frame *state, void *arg)
 	u->unreadable = 0;
 	if (!cs_vec_push(&u->frames, f))
 		u->is_failed = true;
+	if (u->keeps_regs)
+		keep_registers(u, state, f.pc);
 	if (cfi == CFI_NONE)
 		u->ends = say_no_data(u, f.pc);
 	else if (u->frames.count == CS_UNWIND_MAX)
@@ -318,7 +354,7 @@ cs_status cs_unwind_thread(struct cs_unwind *u, const struct cs_thread *thread,
 {
 	enum { NEEDED = 1u << CS_REG_SP | 1u << CS_REG_PC };
 
-	u->frames.count = 0;
+	u->frames.count = u->regs.count = 0;
 	u->thread = thread;
 	u->ends = NULL;
 	u->unreadable = 0;

@@ -33,6 +33,13 @@ cs_status cs_unwind_thread(struct cs_unwind *u, const struct cs_thread *thread,
 			   const struct cs_unwind_frame **frames, size_t *count, const char **ends,
 			   struct cs_error *err);
 
+/* From the next thread on keep each frame's registers, 144 bytes a frame. */
+void cs_unwind_keep_registers(struct cs_unwind *u);
+
+/* Those of a frame of the last thread, good as long as its frames; of a caller what the
+ * unwinder knows. NULL: not kept, or this libdw does not tell. */
+const struct cs_regs *cs_unwind_registers(const struct cs_unwind *u, size_t frame);
+
 /* A function on the stack. Texts are borrowed from u or the image. */
 struct cs_unwind_name {
 	const char *function; /* NULL: no symbol there */

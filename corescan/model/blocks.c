@@ -181,9 +181,8 @@ static bool is_chunk_state(unsigned state)
 	       state == CS_BLOCK_FASTBIN;
 }
 
-/* The block that begins at a granule of a span. */
-static void block_of_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
-			     struct cs_block *out)
+void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
+		       struct cs_block *out)
 {
 	const struct cs_span *span = &blocks->spans.items[span_nr];
 	unsigned state = cs_tile_get(span->tiles, granule);
@@ -248,7 +247,7 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out)
 		if (state == CS_BLOCK_INSIDE ||
 		    (span->allocator == CS_ALLOC_GLIBC && !is_chunk_state(state)))
 			return false;
-		block_of_granule(blocks, (uint32_t)(span - blocks->spans.items), granule, out);
+		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items), granule, out);
 		return true;
 	}
 
@@ -265,7 +264,7 @@ bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *
 	struct cs_span *span = cs_blocks_span(blocks, addr);
 
 	if (span) {
-		block_of_granule(blocks, (uint32_t)(span - blocks->spans.items),
+		cs_blocks_granule(blocks, (uint32_t)(span - blocks->spans.items),
 				 start_of(span, (addr - span->start) / GRANULE), out);
 		return true;
 	}

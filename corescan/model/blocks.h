@@ -120,7 +120,9 @@ bool cs_blocks_at(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out);
 /* The block (or overhead) that holds the byte at addr. O(size of the block / 512). */
 bool cs_blocks_holding(struct cs_blocks *blocks, cs_addr addr, struct cs_block *out);
 
-/* Big block number nr. */
+/* The block that begins at a granule of a span, and big block number nr. */
+void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t granule,
+		       struct cs_block *out);
 void cs_blocks_big(struct cs_blocks *blocks, size_t nr, struct cs_block *out);
 
 void cs_block_set(struct cs_blocks *blocks, const struct cs_block *block, enum cs_block_state state);

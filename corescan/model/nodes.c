@@ -282,6 +282,29 @@ void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block 
 	fill_block(nodes, span, select_bit(&nodes->spans[span], node), node, out);
 }
 
+uint32_t cs_node_block_at(struct cs_nodes *nodes, cs_addr addr, struct cs_block *out)
+{
+	uint32_t node = cs_node_at(nodes, addr), nr;
+	const struct cs_node_span *span;
+	uint64_t granule, begun;
+
+	if (node == CS_NO_NODE)
+		return node;
+	nr = nodes->hints[(addr >> CS_NODE_HINT_SHIFT) % CS_NODE_HINTS];
+	span = &nodes->spans[nr];
+	if (node < nodes->first_big && addr - span->start < span->len) {
+		granule = (addr - span->start) / GRANULE - span->is_glibc;
+		begun = span->words[granule / 64].begins << (63 - granule % 64);
+		if (begun) {
+			granule -= (unsigned)__builtin_clzll(begun);
+			fill_block(nodes, nr, granule, node, out);
+			return node;
+		}
+	}
+	cs_node_block(nodes, node, out);
+	return node;
+}
+
 void cs_node_walk_init(struct cs_node_walk *walk, struct cs_nodes *nodes)
 {
 	*walk = (struct cs_node_walk){ .nodes = nodes };

@@ -102,6 +102,10 @@ static inline void cs_node_soon(const struct cs_nodes *nodes, cs_addr addr)
 /* The block behind a number. node < count. O(log spans + log size of the span). */
 void cs_node_block(const struct cs_nodes *nodes, uint32_t node, struct cs_block *out);
 
+/* cs_node_at() and its block at once; *out is not touched for CS_NO_NODE. O(1) for an
+ * address in the first KiB of a block, else as above. */
+uint32_t cs_node_block_at(struct cs_nodes *nodes, cs_addr addr, struct cs_block *out);
+
 /* One after the other, in order of their numbers. */
 struct cs_node_walk {
 	struct cs_nodes *nodes;

@@ -1,6 +1,7 @@
 /* chunks.c - malloc's blocks one behind the other, for --chunks. Types are looked up
  * for the rows of the page only; the rest is counted from the tiles. */
 #include "cpython/py_census.h"
+#include "native/native.h"
 #include "scan/answers.h"
 
 enum { GRANULE = 16 };
@@ -109,6 +110,7 @@ static struct cs_chunk_row describe(struct cs_scan *scan, cs_addr tile)
 	struct cs_chunk_row row = { .addr = tile, .state = CS_BLOCK_LOST };
 	struct cs_blocks *blocks = &scan->model.blocks;
 	struct cs_block block;
+	struct cs_native_fact fact;
 	struct py_obj o;
 
 	if (!cs_blocks_holding(blocks, tile, &block))
@@ -122,6 +124,8 @@ static struct cs_chunk_row describe(struct cs_scan *scan, cs_addr tile)
 			    block.granule) * GRANULE;
 	if (block.state == CS_BLOCK_OBJECT && scan->py && py_object_at_block(scan->py, &block, &o))
 		row.type = py_type_name(scan->py, &o);
+	else if (block.state == CS_BLOCK_TYPED && cs_native_find(scan->native, &block, &fact))
+		row.type = fact.type;
 	return row;
 }
 

@@ -11,8 +11,8 @@
 
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
-static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "pid", "allow-swap-in",
-					  "graph", "sites" };
+static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "hints", "pid",
+					  "allow-swap-in", "graph", "sites" };
 
 unsigned corescan_abi(void)
 {
@@ -217,6 +217,7 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.exe = cs_handle_value(cs, "exe"),
 		.sysroot = cs_handle_value(cs, "sysroot"),
 		.debug_dir = cs_handle_value(cs, "debug-dir"),
+		.hints = cs_handle_value(cs, "hints"),
 		.files = cs->files,
 		.file_count = cs->file_count,
 		.is_pid = cs_handle_value(cs, "pid"),

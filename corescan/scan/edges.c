@@ -4,6 +4,7 @@
 #include "cpython/py_value.h"
 #include "cpython/py_weakref.h"
 #include "graph/graph_reach.h"
+#include "native/native.h"
 #include "scan/names.h"
 
 #include <stdio.h>
@@ -90,6 +91,7 @@ static void describe(struct lister *l, cs_addr addr, struct cs_edge_row *row)
 {
 	struct cs_scan *scan = l->scan;
 	struct cs_block block;
+	struct cs_native_fact fact;
 	struct py_obj o;
 	char value[VALUE_CAP];
 	bool is_block = cs_blocks_holding(&scan->model.blocks, addr, &block), is_object = false;
@@ -101,6 +103,9 @@ static void describe(struct lister *l, cs_addr addr, struct cs_edge_row *row)
 				       py_object_static(scan->py, addr, &o);
 	if (!is_object) {
 		row->type = is_block ? cs_block_words(&block) : NULL;
+		if (is_block && block.state == CS_BLOCK_TYPED &&
+		    cs_native_find(scan->native, &block, &fact))
+			row->type = fact.type;
 		if (is_block)
 			row->addr = block.addr;
 		return;

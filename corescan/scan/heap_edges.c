@@ -4,6 +4,7 @@
 #include "cpython/py_reader.h"
 #include "cpython/py_types.h"
 #include "cpython/py_visit.h"
+#include "native/native.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -101,6 +102,10 @@ static void node_edges(struct teller *t, const struct cs_block *block)
 		t->refs.from = t->node;
 		py_visit_refs(t->scan->py, &o, &t->refs);
 	} else if (block->state == CS_BLOCK_USED || block->state == CS_BLOCK_TYPED) {
+		if (block->state == CS_BLOCK_TYPED) {
+			row = cs_native_row(t->scan->native, t->node);
+			t->hg->types[t->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
+		}
 		take_references(&t->refs);
 		cs_graph_begin_node(t->graph, t->node);
 		guess_edges(t, block);

@@ -2,6 +2,7 @@
 
 #include "cpython/py_census.h"
 #include "mem/mem_live.h"
+#include "native/native.h"
 #include "scan/heap_edges.h"
 
 #include <stdlib.h>
@@ -42,6 +43,8 @@ uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node)
 	if (hg->types[node] != CS_NODE_LONG)
 		return hg->types[node] < CS_NODE_OWNED ? hg->types[node] : CS_NO_TYPE;
 	cs_node_block(&hg->nodes, node, &block);
+	if (block.state == CS_BLOCK_TYPED)
+		return cs_native_row(hg->scan->native, node);
 	if (!hg->scan->py || !py_object_at_block(hg->scan->py, &block, &o))
 		return CS_NO_TYPE;
 	return o.type->model_nr;

@@ -39,7 +39,7 @@ static inline const struct cs_root *cs_heap_graph_frame(const struct cs_heap_gra
 /* Bytes of the node's block. */
 uint64_t cs_heap_graph_len(const struct cs_heap_graph *hg, uint32_t node);
 
-/* Row in model->types, or CS_NO_TYPE: no Python object. */
+/* Row in model->types, or CS_NO_TYPE: neither a Python object nor of a known native type. */
 uint32_t cs_heap_graph_type(struct cs_heap_graph *hg, uint32_t node);
 
 /* Is it memory that only an object owns: a dict's keys, a list's items? O(1). */

@@ -181,12 +181,19 @@ static void mark_referred(struct finder *f, uint64_t *referred)
 	}
 }
 
+static bool is_object(struct cs_heap_graph *hg, uint32_t node)
+{
+	uint32_t type = cs_heap_graph_type(hg, node);
+
+	return type != CS_NO_TYPE && hg->scan->model.types.items[type].kind == CS_KIND_PYTHON;
+}
+
 /* What only garbage objects hold goes with them. */
 static void follow_garbage(struct finder *f)
 {
 	for (uint32_t n = 0; n < f->hg->nodes.count && !cs_pulse_stops(&f->hg->scan->pulse); n++)
 		if (!cs_dom_is_reached(f->hg->dom, n) && !cs_bit(f->indirect, n) &&
-		    cs_heap_graph_type(f->hg, n) != CS_NO_TYPE)
+		    is_object(f->hg, n))
 			follow(f, n);
 }
 

@@ -2,6 +2,7 @@
 #include "base/own.h"
 #include "cpython/py_census.h"
 #include "cpython/py_value.h"
+#include "native/native.h"
 #include "scan/answers.h"
 #include "scan/edges.h"
 
@@ -92,6 +93,25 @@ static void say_owner(struct pen *pen, struct cs_scan *scan, const struct cs_blo
 	say(pen, "evidence", "a member of the owner points at it, and only such objects own such blocks");
 }
 
+/* What vtables and pointers say of a malloc block. */
+static void say_native(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)
+{
+	struct cs_native_fact f;
+
+	if (!cs_native_find(scan->native, block, &f))
+		return;
+	say(pen, f.row == CS_NATIVE_NO_ROW ? "perhaps" : "type", "%s", f.type);
+	say(pen, "kind", "%s", f.kind == CS_KIND_CXX ? "c++" : "c");
+	if (f.is_array)
+		say_number(pen, "items", f.items, false);
+	say(pen, "evidence", "%s", cs_native_how_words[f.how]);
+	say(pen, "confidence", "%s", cs_native_sure_words[f.sure]);
+	if (f.via)
+		say(pen, "via", CS_ADDR "%s%s", f.via, *f.via_name ? " " : "", f.via_name);
+	else if (*f.via_name)
+		say(pen, "via", "%s", f.via_name);
+}
+
 static void say_block(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)
 {
 	struct py_obj o;
@@ -104,6 +124,8 @@ static void say_block(struct pen *pen, struct cs_scan *scan, const struct cs_blo
 		say_object(pen, scan, &o);
 	else if (scan->py && block->state == CS_BLOCK_OWNED)
 		say_owner(pen, scan, block);
+	else
+		say_native(pen, scan, block);
 }
 
 static bool say_static_object(struct pen *pen, struct cs_scan *scan, cs_addr addr)

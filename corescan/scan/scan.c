@@ -8,7 +8,9 @@
 #include "glibc/glibc_rootless.h"
 #include "mem/mem_callback.h"
 #include "mem/mem_core.h"
+#include "native/native.h"
 #include "scan/answers.h"
+#include "scan/heap_graph.h"
 #include "scan/regions.h"
 #include "scan/threads.h"
 
@@ -263,6 +265,18 @@ void cs_scan_prove(struct cs_scan *scan)
 		prove_collector(scan);
 }
 
+/* What is left: C and C++. Without memory for it the rest stands. */
+static cs_status find_native_types(struct cs_scan *scan, struct cs_error *err)
+{
+	struct cs_native_options options = { .hints = scan->options.hints };
+	cs_status st = cs_native_types(scan->image, &scan->model, &options, &scan->native, err);
+
+	if (st != CS_NOMEM && st != CS_LIMIT)
+		return st;
+	cs_model_anomaly(&scan->model, "native.memory", 0, "%s", err ? err->text : "no memory");
+	return CS_OK;
+}
+
 static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 {
 	cs_status st = walk_malloc(scan, err);
@@ -275,7 +289,7 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 	if (!st && scan->glibc)
 		st = cs_glibc_mapped(scan->glibc, err);
 	if (!st)
-		st = cs_pulse_step(&scan->pulse, "objects", 500, 900, err);
+		st = cs_pulse_step(&scan->pulse, "objects", 500, 850, err);
 	if (st)
 		return st;
 	overlap = cs_blocks_seal(&scan->model.blocks);
@@ -292,7 +306,9 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 		if (!st && scan->options.thorough)
 			prove_collector(scan);
 	}
-	return st;
+	if (!st)
+		st = cs_pulse_step(&scan->pulse, "native types", 850, 900, err);
+	return st ? st : find_native_types(scan, err);
 }
 
 /* Files that could not be used: another build lies there, or none. */
@@ -423,6 +439,7 @@ void cs_scan_close(struct cs_scan *scan)
 	if (!scan)
 		return;
 	cs_heap_graph_destroy(scan->graph);
+	cs_native_destroy(scan->native);
 	py_destroy(scan->py);
 	cs_glibc_destroy(scan->glibc);
 	cs_image_destroy(scan->image);

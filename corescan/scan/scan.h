@@ -16,6 +16,7 @@ struct cs_scan;
 
 struct cs_scan_options {
 	const char *exe, *sysroot, *debug_dir; /* NULL: none; the last two: lists with ':' */
+	const char *hints;  /* file: what void * of C leads to, see cs_native_options; NULL */
 	const struct cs_image_file *files; /* borrowed until cs_scan_close() */
 	size_t file_count;
 	bool is_pid;	    /* target is a pid whatever files exist */

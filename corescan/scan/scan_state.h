@@ -7,6 +7,7 @@
 struct py;
 struct cs_glibc;
 struct cs_heap_graph;
+struct cs_native;
 
 struct cs_scan {
 	struct cs_scan_options options;
@@ -18,6 +19,7 @@ struct cs_scan {
 	const struct cs_scan_process *process; /* while it is being opened: whoever holds it says */
 	struct cs_glibc *glibc;
 	struct py *py;
+	struct cs_native *native; /* types of malloc blocks; NULL: nothing to tell */
 	struct cs_heap_graph *graph; /* NULL: no view needed it yet */
 	struct cs_error no_graph; /* why there can be none; status CS_OK: nobody tried in vain */
 	bool knows_sites; /* what tracemalloc recorded was read, if there was any */

@@ -76,7 +76,7 @@ CORESCAN_API struct corescan *corescan_new(void);
  * not what it refers to nor who to it), and for text: "width" in columns, "ascii" ("1": no
  * letter beyond it), "bars", "color", "commands" ("gdb": name debugger commands to go on
  * with, not the program's options), "header" ("0": none).
- * "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
+ * "hints": a file, see corescan(1). "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
  * Values are copied. */
 CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const char *value);
 
