@@ -100,6 +100,8 @@ def compare(t, truth, found, marks, share, what):
                 wrong_exact.append(wrong[-1])
     print("    %s: %d of %d recorded blocks have a type (%.1f %%), %d wrong, %d of them said to be exact"
           % (what, typed, len(asked), 100.0 * typed / max(1, len(asked)), len(wrong), len(wrong_exact)))
+    for line in wrong[:3]:
+        print("      " + line)
     t.equal(wrong_exact[:3], [], "wrong and said to be exact")
     t.true(len(wrong) * 100 <= len(asked), "under 1 %% wrong: %s" % wrong[:3])
     t.true(typed >= share * len(asked), "a share of %.3f is typed, missing: %s" % (
@@ -124,6 +126,8 @@ def objects_with_a_vtable_are_known_without_debug_data(t, flags):
     core, truth = die(t, [build(t, "native_worker.cc", flags), "globals"])
     found, _ = types_of(core)
     compare(t, truth, found, "v", 1.0, flags)
+    several = [a for a, m in truth.items() if m == ("a", "shop::Circle")][0]
+    t.equal(found.get(several), ("likely", "shop::Circle[]"), "several in a row")
     rows, want = rows_of(t, core, "c++"), {}
     for mark, name in truth.values():
         if mark == "v":
@@ -145,6 +149,11 @@ def cpp_objects_are_reached_from_one_root(t, case):
     found, anomalies = types_of(core)
     t.equal(anomalies, [], "anomalies")
     sure = compare(t, truth, found, ALL, 0.99, "%s, %s" % case)
+    for addr, (mark, name) in truth.items():
+        if mark == "d":
+            how, got = found.get(addr, ("candidate", ""))
+            t.true(how == "candidate" or (how == "likely" and plain(got) == "shop::Plain"),
+                   "%s is said to be %s %s" % (name, how, got))
     # what only stacks tell is never exact: it was this root indeed
     t.true(sure > 0.2 or roots == "stack", "a share of %.2f is exact" % sure)
 
@@ -200,7 +209,7 @@ def separate_debug_files_serve_as_well(t, flags):
     core, truth = die(t, [path, "stack"])
     found, _ = types_of(core)
     compare(t, truth, found, "v", 1.0, flags + ", stripped")
-    t.true(not any(a in found for a, m in truth.items() if m[0] == "a"), "nothing else is known")
+    t.true(not any(a in found for a, m in truth.items() if m[0] in "cs"), "nothing else is known")
     found, anomalies = types_of(core, os.path.join(t.dir, "debug"))
     t.equal(anomalies, [], "anomalies")
     compare(t, truth, found, ALL, 0.99, flags + ", with a separate file")
