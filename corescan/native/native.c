@@ -135,41 +135,61 @@ static bool is_told(uint32_t what)
 	return what && nt_sure(what) > CS_NATIVE_CANDIDATE;
 }
 
+static bool tell_block(struct cs_native *n, uint32_t node, const struct cs_block *block)
+{
+	uint32_t what = n->what[node], row;
+	uint64_t shallow;
+
+	if (!what)
+		return true;
+	n->counts[nt_sure(what)]++;
+	if (!is_told(what))
+		return true;
+	if (!row_of(n, nt_type_nr(what), what & NT_ARRAY_BIT, &row))
+		return false;
+	items_of(n, node, block->len, &shallow);
+	cs_block_set(&n->model->blocks, block, CS_BLOCK_TYPED);
+	n->model->types.items[row].count++;
+	n->model->types.items[row].shallow += shallow;
+	n->model->types.items[row].bytes += block->len;
+	return true;
+}
+
+/* Of malloc's spans; others, most of a Python worker, are not even looked at. */
 static cs_status tell_model(struct cs_native *n, struct cs_error *err)
 {
 	struct cs_pulse *pulse = n->model->pulse;
+	size_t spans = n->model->blocks.spans.count;
 	struct cs_node_walk walk;
 	struct cs_block block;
-	uint64_t shallow;
-	uint32_t row, node;
+	uint32_t node;
 
-	cs_node_walk_init(&walk, &n->nodes);
-	while (cs_node_walk_next(&walk, &node, &block) && !cs_pulse_stops(pulse)) {
-		if (!is_told(n->what[node]))
+	for (size_t i = 0; i <= spans; i++) {
+		uint32_t from = i < spans ? n->nodes.spans[i].first : n->nodes.first_big;
+		uint32_t end = i + 1 < spans ? n->nodes.spans[i + 1].first :
+			       i < spans     ? n->nodes.first_big :
+					       n->nodes.count;
+
+		if (from == end || (i < spans && !n->nodes.spans[i].is_glibc))
 			continue;
-		if (!row_of(n, nt_type_nr(n->what[node]), n->what[node] & NT_ARRAY_BIT, &row))
-			return no_memory(err);
-		items_of(n, node, block.len, &shallow);
-		cs_block_set(&n->model->blocks, &block, CS_BLOCK_TYPED);
-		n->model->types.items[row].count++;
-		n->model->types.items[row].shallow += shallow;
-		n->model->types.items[row].bytes += block.len;
+		cs_node_walk_from(&walk, &n->nodes, from);
+		while (walk.node < end && cs_node_walk_next(&walk, &node, &block)) {
+			if (cs_pulse_stops(pulse))
+				return cs_pulse_fail(err);
+			if (!tell_block(n, node, &block))
+				return no_memory(err);
+		}
 	}
 	return cs_pulse_result(pulse, CS_OK, err);
 }
 
-static void count_sure(struct cs_native *n)
+static void describe(struct cs_native *n)
 {
-	uint64_t counts[3] = { 0 };
-
-	for (uint32_t node = 0; node < n->nodes.count; node++)
-		if (n->what[node])
-			counts[nt_sure(n->what[node])]++;
 	cs_model_finding(n->model, "types of malloc blocks", "vtables and typed pointers", NULL,
 			 "%" PRIu64 " exact, %" PRIu64 " likely, %" PRIu64 " candidates only; %" PRIu64
 			 " times two pointers contradicted each other",
-			 counts[CS_NATIVE_EXACT], counts[CS_NATIVE_LIKELY],
-			 counts[CS_NATIVE_CANDIDATE], n->conflicts);
+			 n->counts[CS_NATIVE_EXACT], n->counts[CS_NATIVE_LIKELY],
+			 n->counts[CS_NATIVE_CANDIDATE], n->conflicts);
 }
 
 /* From variables first: what locals say is less sure. */
@@ -210,7 +230,7 @@ static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *er
 	if (!st)
 		st = tell_model(n, err);
 	if (!st)
-		count_sure(n);
+		describe(n);
 	return st;
 }
 

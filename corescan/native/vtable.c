@@ -14,7 +14,10 @@
 #include <elf.h>
 #include <stdio.h>
 
-enum { TYPE_INFO_OFF = 8, TOP_OFF = 16, MANGLED_MAX = 4096, NO_VTABLE = NT_TYPES_MAX };
+enum {
+	TYPE_INFO_OFF = 8, TOP_OFF = 16, MANGLED_MAX = 4096, NO_VTABLE = NT_TYPES_MAX,
+	REPEAT_MAX = 4096 /* bytes of a block of unknown size */
+};
 
 struct vtable_name { /* a _ZTV symbol */
 	cs_addr start;
@@ -272,6 +275,17 @@ static uint32_t class_at(struct cs_native *n, cs_addr w)
 	return nr;
 }
 
+/* No object holds another of its own class: where the vptr comes again there are several. */
+static bool repeats(struct cs_native *n, const struct cs_block *block, cs_addr w)
+{
+	uint64_t len = block->len < REPEAT_MAX ? block->len : REPEAT_MAX, word;
+
+	for (uint64_t off = 8; off + 8 <= len; off += 8)
+		if (cs_mem_u64(n->image->mem, block->addr + off, &word) && word == w)
+			return true;
+	return false;
+}
+
 static void look_at(struct cs_native *n, uint32_t node, const struct cs_block *block)
 {
 	struct nt_claim c = { .how = CS_NATIVE_VTABLE, .sure = CS_NATIVE_EXACT, .via = n->nodes.count };
@@ -290,7 +304,11 @@ static void look_at(struct cs_native *n, uint32_t node, const struct cs_block *b
 	if (size > block->len)
 		return;
 	if (size && !nt_fits(block, size))
-		c.sure = CS_NATIVE_LIKELY; /* something bigger that begins with it */
+		c.sure = CS_NATIVE_CANDIDATE; /* several, or something that begins with one */
+	else if (!size && repeats(n, block, w)) {
+		c.sure = CS_NATIVE_LIKELY;
+		c.is_array = true;
+	}
 	nt_record(n, node, block, &c);
 }
 

@@ -289,7 +289,7 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 	if (!st && scan->glibc)
 		st = cs_glibc_mapped(scan->glibc, err);
 	if (!st)
-		st = cs_pulse_step(&scan->pulse, "objects", 500, 850, err);
+		st = cs_pulse_step(&scan->pulse, "objects", 500, 880, err);
 	if (st)
 		return st;
 	overlap = cs_blocks_seal(&scan->model.blocks);
@@ -307,7 +307,7 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 			prove_collector(scan);
 	}
 	if (!st)
-		st = cs_pulse_step(&scan->pulse, "native types", 850, 900, err);
+		st = cs_pulse_step(&scan->pulse, "native types", 880, 900, err);
 	return st ? st : find_native_types(scan, err);
 }
 

@@ -1,7 +1,8 @@
 // native_worker ROOTS - a C++ program of many types, which hang from one place only:
 // "globals", "tls" or "stack". It prints a line "ADDRESS MARK TYPE" for each live block
 // it made, "ready", and dies. MARK: "v" when the block begins with a vtable, "a" when it is
-// an array of TYPE, else "-".
+// an array of TYPE, "c" a node of a container, "s" a
+// text, "d" one of a family whose pointers do not tell which, else "-".
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -82,6 +83,26 @@ struct Session {
 	Item *first;
 	long stamps[9];
 };
+struct Plain { // others derive from it, without a vtable
+	long id;
+	Item *item;
+};
+struct Wider : Plain {
+	Item *more;
+};
+struct Longest : Plain {
+	long room[20];
+};
+union Either {
+	Item *item;
+	Tree *tree;
+	double number;
+};
+struct Chooser {
+	int which;
+	Either what;
+	Chooser *next;
+};
 struct Pair {
 	std::shared_ptr<Point> a;
 	Tree *b;
@@ -114,6 +135,15 @@ struct World {
 	std::deque<shop::Point> line;
 	std::shared_ptr<shop::Circle> shared;
 	std::vector<std::string> words;
+	shop::Order *counted; // new[] keeps their number in front
+	std::unique_ptr<shop::Session[]> owned;
+	std::vector<shop::Circle> circles;
+	std::vector<std::vector<long>> table;
+	std::vector<shop::Item *> roomy;
+	shop::Plain *plain[6];
+	shop::Chooser *choosers;
+	std::function<int(int)> work;
+	std::multimap<std::string, std::shared_ptr<shop::Point>> multi;
 };
 
 static void fill_plain(World *w)
@@ -247,6 +277,68 @@ static void fill_containers(World *w)
 	}
 }
 
+static void fill_more(World *w)
+{
+	using namespace shop;
+
+	for (size_t i = 0; i + 21 <= w->line.size(); i += 21)
+		record(&w->line[i], "a", "shop::Point"); // 512 bytes of them each
+	w->counted = new Order[7];
+	record((long *)w->counted - 1, "a", "shop::Order");
+	for (int i = 0; i < 7; i++) {
+		w->counted[i].amounts.assign(5 + i, i);
+		record(w->counted[i].amounts.data(), "a", "int");
+	}
+	w->owned.reset(new Session[5]());
+	record((long *)w->owned.get() - 1, "a", "shop::Session");
+	w->owned[3].first = NEW(shop::Item, ());
+	w->circles.resize(9);
+	record(w->circles.data(), "a", "shop::Circle");
+	w->circles[4].center = NEW(shop::Point, ());
+	w->table.resize(12);
+	record(w->table.data(), "a", "std::vector<long, std::allocator<long> >");
+	for (auto &row : w->table) {
+		row.assign(30, 1);
+		record(row.data(), "a", "long");
+	}
+	for (int i = 0; i < 60; i++) // pointers to what is gone stay behind the end
+		w->roomy.push_back(new Item());
+	for (int i = 59; i >= 3; i--) {
+		delete w->roomy.back();
+		w->roomy.pop_back();
+	}
+	for (auto item : w->roomy)
+		record(item, "-", "shop::Item");
+	record(w->roomy.data(), "a", "shop::Item*");
+	for (int i = 0; i < 6; i++) {
+		w->plain[i] = i % 3 == 0 ? made(new Plain(), "d", "shop::Plain") :
+			      i % 3 == 1 ? (Plain *)made(new Wider(), "d", "shop::Wider") :
+					   made(new Longest(), "d", "shop::Longest");
+		w->plain[i]->item = NEW(shop::Item, ());
+	}
+	for (int i = 0; i < 30; i++) {
+		Chooser *c = NEW(shop::Chooser, ());
+
+		c->which = i % 3;
+		if (i % 3 == 0)
+			c->what.item = NEW(shop::Item, ());
+		else if (i % 3 == 1)
+			c->what.tree = NEW(shop::Tree, ());
+		else
+			c->what.number = i / 7.0;
+		c->next = w->choosers;
+		w->choosers = c;
+	}
+	for (int i = 0; i < 10; i++) {
+		auto at = w->multi.emplace("key", std::make_shared<Point>());
+
+		node(&*at, 32, "std::_Rb_tree_node<std::pair<const std::basic_string<char>, "
+			       "std::shared_ptr<shop::Point> > >");
+	}
+	long big[4] = { 1, 2, 3, 4 };
+	w->work = [big](int i) { return (int)big[i & 3]; };
+}
+
 World *volatile global_world;
 thread_local World *volatile tls_world;
 volatile int after;
@@ -272,6 +364,7 @@ __attribute__((noinline)) static void play(const char *roots)
 	fill_plain(&world);
 	fill_shapes(&world);
 	fill_containers(&world);
+	fill_more(&world);
 	finish(&world, roots);
 	after = world.items->price;
 }
@@ -292,5 +385,6 @@ int main(int argc, char **argv)
 	fill_plain(world);
 	fill_shapes(world);
 	fill_containers(world);
+	fill_more(world);
 	finish(world, roots);
 }
