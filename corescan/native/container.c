@@ -7,30 +7,30 @@
 #include <stdio.h>
 
 struct container {
-	const char *name; /* a class template with its < */
-	int value;	  /* the argument that a node holds; -1: it is the node itself */
+	const char *name;	    /* a class template with its < */
+	int value;		    /* the argument that a node holds; -1: it is the node itself */
 	const char *before, *after; /* the node's name around that */
 };
 
 static const struct container containers[] = {
-	{ "std::_Rb_tree<", 1, "std::_Rb_tree_node<", ">" },
-	{ "std::_Rb_tree_node<", -1, NULL, NULL },
-	{ "std::__cxx11::_List_base<", 0, "std::_List_node<", ">" },
-	{ "std::_List_base<", 0, "std::_List_node<", ">" },
-	{ "std::_List_node<", -1, NULL, NULL },
-	{ "std::_Fwd_list_base<", 0, "std::_Fwd_list_node<", ">" },
-	{ "std::_Fwd_list_node<", -1, NULL, NULL },
-	{ "std::_Hashtable<", 1, "std::__detail::_Hash_node<", NULL }, /* , true> or , false> */
-	{ "std::__detail::_Hash_node<", -1, NULL, NULL },
-	{ "std::__1::__tree<", 0, "std::__1::__tree_node<", ", void*>" },
-	{ "std::__1::__tree_node<", -1, NULL, NULL },
-	{ "std::__1::__list_imp<", 0, "std::__1::__list_node<", ", void*>" },
-	{ "std::__1::list<", 0, "std::__1::__list_node<", ", void*>" },
-	{ "std::__1::__list_node<", -1, NULL, NULL },
-	{ "std::__1::__hash_table<", 0, "std::__1::__hash_node<", ", void*>" },
-	{ "std::__1::__hash_node<", -1, NULL, NULL },
-	{ "std::__1::__forward_list_base<", 0, "std::__1::__forward_list_node<", ", void*>" },
-	{ "std::__1::__forward_list_node<", -1, NULL, NULL },
+	{"std::_Rb_tree<", 1, "std::_Rb_tree_node<", ">"},
+	{"std::_Rb_tree_node<", -1, NULL, NULL},
+	{"std::__cxx11::_List_base<", 0, "std::_List_node<", ">"},
+	{"std::_List_base<", 0, "std::_List_node<", ">"},
+	{"std::_List_node<", -1, NULL, NULL},
+	{"std::_Fwd_list_base<", 0, "std::_Fwd_list_node<", ">"},
+	{"std::_Fwd_list_node<", -1, NULL, NULL},
+	{"std::_Hashtable<", 1, "std::__detail::_Hash_node<", NULL}, /* , true> or , false> */
+	{"std::__detail::_Hash_node<", -1, NULL, NULL},
+	{"std::__1::__tree<", 0, "std::__1::__tree_node<", ", void*>"},
+	{"std::__1::__tree_node<", -1, NULL, NULL},
+	{"std::__1::__list_imp<", 0, "std::__1::__list_node<", ", void*>"},
+	{"std::__1::list<", 0, "std::__1::__list_node<", ", void*>"},
+	{"std::__1::__list_node<", -1, NULL, NULL},
+	{"std::__1::__hash_table<", 0, "std::__1::__hash_node<", ", void*>"},
+	{"std::__1::__hash_node<", -1, NULL, NULL},
+	{"std::__1::__forward_list_base<", 0, "std::__1::__forward_list_node<", ", void*>"},
+	{"std::__1::__forward_list_node<", -1, NULL, NULL},
 };
 
 static bool begins(const char *name, const char *start)
@@ -111,24 +111,26 @@ uint32_t nt_container_node(struct cs_native *n, const char *name)
 bool nt_is_node_base(const char *name)
 {
 	static const char *const names[] = {
-		"std::_Rb_tree_node_base", "std::__detail::_List_node_base",
+		"std::_Rb_tree_node_base",	    "std::__detail::_List_node_base",
 		"std::__detail::_List_node_header", "std::_Fwd_list_node_base",
-		"std::__detail::_Hash_node_base", "std::__1::__tree_node_base<",
-		"std::__1::__tree_end_node<", "std::__1::__list_node_base<",
-		"std::__1::__hash_node_base<", "std::__1::__forward_begin_node<",
+		"std::__detail::_Hash_node_base",   "std::__1::__tree_node_base<",
+		"std::__1::__tree_end_node<",	    "std::__1::__list_node_base<",
+		"std::__1::__hash_node_base<",	    "std::__1::__forward_begin_node<",
 	};
 
 	if (!begins(name, "std::_"))
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		if (begins(name, names[i]) && (ends(names[i], "<") || strlen(name) == strlen(names[i])))
+		if (begins(name, names[i]) &&
+		    (ends(names[i], "<") || strlen(name) == strlen(names[i])))
 			return true;
 	return false;
 }
 
 bool nt_is_storage(const char *name)
 {
-	return begins(name, "__gnu_cxx::__aligned_membuf<") || begins(name, "__gnu_cxx::__aligned_buffer<");
+	return begins(name, "__gnu_cxx::__aligned_membuf<") ||
+	       begins(name, "__gnu_cxx::__aligned_buffer<");
 }
 
 bool nt_is_vector(const char *name)

@@ -96,7 +96,7 @@ static bool keep(struct d *d, size_t at)
 	if (d->sub_count == SUBS_MAX || len > TEXT_MAX - d->kept_len)
 		return false;
 	memcpy(d->kept + d->kept_len, d->out + at, len);
-	d->subs[d->sub_count++] = (struct piece){ (uint16_t)d->kept_len, (uint16_t)len };
+	d->subs[d->sub_count++] = (struct piece){(uint16_t)d->kept_len, (uint16_t)len};
 	d->kept_len += len;
 	return true;
 }
@@ -144,13 +144,13 @@ static bool std_name(struct d *d)
 		char c;
 		const char *name;
 	} names[] = {
-		{ 't', "std" },
-		{ 'a', "std::allocator" },
-		{ 'b', "std::basic_string" },
-		{ 's', "std::basic_string<char, std::char_traits<char>, std::allocator<char> >" },
-		{ 'i', "std::basic_istream<char, std::char_traits<char> >" },
-		{ 'o', "std::basic_ostream<char, std::char_traits<char> >" },
-		{ 'd', "std::basic_iostream<char, std::char_traits<char> >" },
+		{'t', "std"},
+		{'a', "std::allocator"},
+		{'b', "std::basic_string"},
+		{'s', "std::basic_string<char, std::char_traits<char>, std::allocator<char> >"},
+		{'i', "std::basic_istream<char, std::char_traits<char> >"},
+		{'o', "std::basic_ostream<char, std::char_traits<char> >"},
+		{'d', "std::basic_iostream<char, std::char_traits<char> >"},
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -271,7 +271,7 @@ static bool unqualified(struct d *d)
 static bool nested(struct d *d)
 {
 	size_t at = d->len;
-	bool first = true, is_std = false;
+	bool first = true;
 
 	while (strchr("rVK", peek(d)) && peek(d))
 		d->p++;
@@ -284,7 +284,6 @@ static bool nested(struct d *d)
 			if (first || !template_args(d))
 				return false;
 		} else if (first && take(d, 'S')) {
-			is_std = peek(d) == 't';
 			is_new = false;
 			if (!std_name(d) && !substitution(d))
 				return false;
@@ -295,7 +294,6 @@ static bool nested(struct d *d)
 		if (is_new && peek(d) != 'E' && !keep(d, at))
 			return false;
 	}
-	(void)is_std;
 	return !first;
 }
 
@@ -360,13 +358,16 @@ static bool parse_name(struct d *d)
 static const char *builtin(char c)
 {
 	static const char *const names[26] = {
-		['v' - 'a'] = "void", ['w' - 'a'] = "wchar_t", ['b' - 'a'] = "bool",
-		['c' - 'a'] = "char", ['a' - 'a'] = "signed char", ['h' - 'a'] = "unsigned char",
-		['s' - 'a'] = "short", ['t' - 'a'] = "unsigned short", ['i' - 'a'] = "int",
-		['j' - 'a'] = "unsigned int", ['l' - 'a'] = "long", ['m' - 'a'] = "unsigned long",
-		['x' - 'a'] = "long long", ['y' - 'a'] = "unsigned long long",
-		['n' - 'a'] = "__int128", ['o' - 'a'] = "unsigned __int128", ['f' - 'a'] = "float",
-		['d' - 'a'] = "double", ['e' - 'a'] = "long double", ['g' - 'a'] = "__float128",
+		['v' - 'a'] = "void",	     ['w' - 'a'] = "wchar_t",
+		['b' - 'a'] = "bool",	     ['c' - 'a'] = "char",
+		['a' - 'a'] = "signed char", ['h' - 'a'] = "unsigned char",
+		['s' - 'a'] = "short",	     ['t' - 'a'] = "unsigned short",
+		['i' - 'a'] = "int",	     ['j' - 'a'] = "unsigned int",
+		['l' - 'a'] = "long",	     ['m' - 'a'] = "unsigned long",
+		['x' - 'a'] = "long long",   ['y' - 'a'] = "unsigned long long",
+		['n' - 'a'] = "__int128",    ['o' - 'a'] = "unsigned __int128",
+		['f' - 'a'] = "float",	     ['d' - 'a'] = "double",
+		['e' - 'a'] = "long double", ['g' - 'a'] = "__float128",
 		['z' - 'a'] = "...",
 	};
 
@@ -376,8 +377,12 @@ static const char *builtin(char c)
 static bool builtin_d(struct d *d)
 {
 	char c = peek(d);
-	const char *name = c == 'n' ? "decltype(nullptr)" : c == 'i' ? "char32_t" :
-			   c == 's' ? "char16_t" : c == 'u' ? "char8_t" : c == 'a' ? "auto" : NULL;
+	const char *name = c == 'n'   ? "decltype(nullptr)"
+			   : c == 'i' ? "char32_t"
+			   : c == 's' ? "char16_t"
+			   : c == 'u' ? "char8_t"
+			   : c == 'a' ? "auto"
+				      : NULL;
 
 	if (!name)
 		return false;
@@ -391,7 +396,8 @@ static bool function(struct d *d, const char *mark)
 	size_t first;
 
 	take(d, 'Y');
-	if (!parse_type(d) || !say(d, *mark ? " (" : " ") || !say(d, mark) || !say(d, *mark ? ")(" : "("))
+	if (!parse_type(d) || !say(d, *mark ? " (" : " ") || !say(d, mark) ||
+	    !say(d, *mark ? ")(" : "("))
 		return false;
 	first = d->len;
 	while (!take(d, 'E')) {
@@ -415,7 +421,8 @@ static bool pointer(struct d *d, const char *mark)
 
 		if (!open)
 			return false;
-		return insert(d, (size_t)(open - d->out), *mark == '*' ? "(*)" : "(&)") && keep(d, at);
+		return insert(d, (size_t)(open - d->out), *mark == '*' ? "(*)" : "(&)") &&
+		       keep(d, at);
 	}
 	return parse_type(d) && say(d, mark) && keep(d, at);
 }

@@ -12,11 +12,11 @@ enum { PREFIX_MAX = NT_NAME_MAX, TOLD_MAX = 8 };
 
 struct level {
 	Dwarf_Die die;
-	size_t prefix;	   /* length of the scope's name */
+	size_t prefix; /* length of the scope's name */
 	bool is_record;
 	unsigned members;
-	uint64_t head;	   /* of the first member's name */
-	uint32_t def;	   /* of the record, or NT_AMBIGUOUS: none */
+	uint64_t head; /* of the first member's name */
+	uint32_t def;  /* of the record, or NT_AMBIGUOUS: none */
 };
 
 struct walk {
@@ -67,7 +67,8 @@ static bool fixed_place(Dwarf_Attribute *attr, cs_addr *addr, bool *is_tls)
 		return true;
 	}
 	if (block.data[0] == DW_OP_const8u && block.length == 10 &&
-	    (block.data[9] == DW_OP_GNU_push_tls_address || block.data[9] == DW_OP_form_tls_address)) {
+	    (block.data[9] == DW_OP_GNU_push_tls_address ||
+	     block.data[9] == DW_OP_form_tls_address)) {
 		*addr = cs_le64(block.data + 1);
 		*is_tls = true;
 		return true;
@@ -80,7 +81,7 @@ static bool fixed_place(Dwarf_Attribute *attr, cs_addr *addr, bool *is_tls)
 
 static bool add_variable(struct walk *w, Dwarf_Die *die)
 {
-	struct nt_var var = { .die = pack(die), .module = w->module };
+	struct nt_var var = {.die = pack(die), .module = w->module};
 	Dwarf_Attribute attr;
 
 	if (w->types_only || !dwarf_attr(die, DW_AT_location, &attr) ||
@@ -150,12 +151,12 @@ static size_t declared_scope(struct walk *w, Dwarf_Die *die, size_t prefix, cons
 static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct level *inner)
 {
 	const char *name = dwarf_diename(die);
-	struct nt_def def = { .die = pack(die), .module = w->module, .is_cxx = w->is_cxx };
+	struct nt_def def = {.die = pack(die), .module = w->module, .is_cxx = w->is_cxx};
 	int size = dwarf_bytesize(die);
 	uint32_t nr = (uint32_t)w->d->defs.count;
 	size_t end;
 
-	*inner = (struct level){ .prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS };
+	*inner = (struct level){.prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS};
 	if (!name || nr >= NT_DEFS_MAX)
 		return true;
 	prefix = declared_scope(w, die, prefix, &name);
@@ -184,8 +185,9 @@ static bool add_derived(struct walk *w, Dwarf_Die *die)
 	if (!dwarf_attr(die, DW_AT_type, &attr) || !dwarf_formref_die(&attr, &type))
 		return true;
 	name = dwarf_diename(&type);
-	for (int i = 0; i < 8 && (dwarf_tag(&type) == DW_TAG_typedef ||
-				  dwarf_tag(&type) == DW_TAG_const_type); i++) {
+	for (int i = 0;
+	     i < 8 && (dwarf_tag(&type) == DW_TAG_typedef || dwarf_tag(&type) == DW_TAG_const_type);
+	     i++) {
 		if (name && !cs_map_put(&w->d->derived, nt_name_key(name), 1))
 			return false;
 		if (!dwarf_attr(&type, DW_AT_type, &attr) || !dwarf_formref_die(&attr, &type))
@@ -243,7 +245,7 @@ static bool look_at(struct walk *w, Dwarf_Die *die, struct level *level, struct 
 	const char *name;
 
 	*enter = false;
-	*inner = (struct level){ .prefix = level->prefix, .def = NT_AMBIGUOUS };
+	*inner = (struct level){.prefix = level->prefix, .def = NT_AMBIGUOUS};
 	w->prefix[level->prefix] = 0;
 	switch (dwarf_tag(die)) {
 	case DW_TAG_variable:
@@ -259,7 +261,8 @@ static bool look_at(struct walk *w, Dwarf_Die *die, struct level *level, struct 
 		return !level->is_record || add_member(w, level, die);
 	case DW_TAG_namespace:
 		name = dwarf_diename(die);
-		inner->prefix = add_scope(w, level->prefix, name ? name : "(anonymous namespace)", "::");
+		inner->prefix =
+			add_scope(w, level->prefix, name ? name : "(anonymous namespace)", "::");
 		*enter = true;
 		return true;
 	case DW_TAG_subprogram:
@@ -298,7 +301,7 @@ static bool walk_unit(struct walk *w, Dwarf_Die *unit)
 	int got;
 
 	w->depth = 0;
-	w->levels[0] = (struct level){ .def = NT_AMBIGUOUS };
+	w->levels[0] = (struct level){.def = NT_AMBIGUOUS};
 	got = dwarf_child(unit, &w->levels[0].die);
 	if (got < 0)
 		nt_trouble(w->n, "a unit of debug data cannot be read");
@@ -343,7 +346,7 @@ static bool add_code(struct walk *w, Dwarf_Die *unit, uint32_t nr)
 	ptrdiff_t at = 0;
 
 	while ((at = dwarf_ranges(unit, at, &base, &from, &to)) > 0) {
-		struct nt_code code = { w->bias + from, w->bias + to, nr };
+		struct nt_code code = {w->bias + from, w->bias + to, nr};
 
 		if (from < to && from && !cs_vec_push(&w->d->codes, code))
 			return false;
@@ -354,11 +357,12 @@ static bool add_code(struct walk *w, Dwarf_Die *unit, uint32_t nr)
 static bool index_unit(struct walk *w, Dwarf_Die *die, Dwarf_Die *sub, uint8_t type)
 {
 	bool is_split = type == DW_UT_skeleton && sub->addr;
-	struct nt_unit unit = { .die = pack(is_split ? sub : die), .module = w->module };
+	struct nt_unit unit = {.die = pack(is_split ? sub : die), .module = w->module};
 	uint32_t nr = (uint32_t)w->d->units.count;
 
 	if (type == DW_UT_skeleton && !sub->addr)
-		nt_trouble(w->n, "a .dwo file with debug data is not where it was when the program was built");
+		nt_trouble(w->n, "a .dwo file with debug data is not where it was when the program "
+				 "was built");
 	if (dwarf_tag(die) == DW_TAG_compile_unit || dwarf_tag(die) == DW_TAG_type_unit || is_split)
 		w->is_cxx = is_cxx(is_split ? sub : die);
 	unit.is_cxx = w->is_cxx;
@@ -394,9 +398,10 @@ static bool index_file(struct walk *w, Dwarf *dw)
  * when nobody else's are: looking through them would be paid for by every process. */
 static bool is_left_out(const struct cs_module *m)
 {
-	static const char *const names[] = { "libc.so", "libc-2.", "ld-linux", "ld-2.", "libm.so",
-					     "libpthread", "libdl.so", "libgcc_s", "libstdc++.so",
-					     "libm-2.", "libdl-2.", "librt", "libutil" };
+	static const char *const names[] = {"libc.so",	    "libc-2.",	  "ld-linux", "ld-2.",
+					    "libm.so",	    "libpthread", "libdl.so", "libgcc_s",
+					    "libstdc++.so", "libm-2.",	  "libdl-2.", "librt",
+					    "libutil"};
 	const char *slash = strrchr(m->path, '/'), *name = slash ? slash + 1 : m->path;
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
@@ -428,8 +433,8 @@ static int by_start(const void *a, const void *b)
 {
 	const struct nt_code *x = a, *y = b;
 
-	return x->start != y->start ? (x->start > y->start) - (x->start < y->start) :
-				      (x->unit > y->unit) - (x->unit < y->unit);
+	return x->start != y->start ? (x->start > y->start) - (x->start < y->start)
+				    : (x->unit > y->unit) - (x->unit < y->unit);
 }
 
 static bool index_module(struct walk *w, size_t nr)
@@ -469,7 +474,8 @@ cs_status nt_dwarf_index(struct cs_native *n, struct cs_error *err)
 	if (!ok)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the debug data");
 	if (n->dwarf->codes.count)
-		qsort(n->dwarf->codes.items, n->dwarf->codes.count, sizeof(struct nt_code), by_start);
+		qsort(n->dwarf->codes.items, n->dwarf->codes.count, sizeof(struct nt_code),
+		      by_start);
 	return cs_pulse_result(n->model->pulse, CS_OK, err);
 }
 

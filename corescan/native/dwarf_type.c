@@ -7,8 +7,8 @@
 #include <stdio.h>
 
 enum {
-	PEEL_MAX = 64,	     /* typedefs and qualifiers around a type */
-	PARTS_MAX = 4096,    /* records inside a record that are looked into */
+	PEEL_MAX = 64,	      /* typedefs and qualifiers around a type */
+	PARTS_MAX = 4096,     /* records inside a record that are looked into */
 	OWN_SLOTS_MAX = 4096, /* pointers of a record */
 	MEMBERS_MAX = 1 << 18
 };
@@ -77,11 +77,13 @@ static const char *record_name(struct cs_native *n, Dwarf_Die *die, const struct
 	bool is_union = dwarf_tag(die) == DW_TAG_union_type;
 
 	if (!def)
-		return alias ? cs_arena_copy(&n->model->strings, alias) :
-			       is_union ? "union (without a name)" : "struct (without a name)";
+		return alias	  ? cs_arena_copy(&n->model->strings, alias)
+		       : is_union ? "union (without a name)"
+				  : "struct (without a name)";
 	if (def->is_cxx)
 		return def->name;
-	return cs_arena_printf(&n->model->strings, "%s %s", is_union ? "union" : "struct", def->name);
+	return cs_arena_printf(&n->model->strings, "%s %s", is_union ? "union" : "struct",
+			       def->name);
 }
 
 static bool is_derived_from(struct cs_native *n, Dwarf_Die *die, const char *alias)
@@ -107,7 +109,7 @@ static void follow_signature(Dwarf_Die *die)
 static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alias)
 {
 	struct nt_dwarf *d = n->dwarf;
-	struct nt_type t = { .kind = dwarf_tag(die) == DW_TAG_union_type ? NT_UNION : NT_RECORD };
+	struct nt_type t = {.kind = dwarf_tag(die) == DW_TAG_union_type ? NT_UNION : NT_RECORD};
 	const struct nt_def *def = NULL;
 	int line = 0, size;
 	uint32_t nr;
@@ -139,7 +141,9 @@ static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alia
 	t.has_derived = is_derived_from(n, die, alias);
 	t.is_node_base = nt_is_node_base(t.name);
 	t.die = pack(die);
-	key = (nt_name_key(t.name) ^ (uint64_t)(unsigned)line * 0x9e3779b97f4a7c15ull ^ t.size << 48) | 1;
+	key = (nt_name_key(t.name) ^ (uint64_t)(unsigned)line * 0x9e3779b97f4a7c15ull ^
+	       t.size << 48) |
+	      1;
 	if ((def || alias) && cs_map_get(&d->type_by_key, key, &nr))
 		return nr;
 	nr = nt_type_add(n, &t);
@@ -166,7 +170,8 @@ static uint64_t array_items(Dwarf_Die *die)
 		any = true;
 		if (dwarf_attr(&child, DW_AT_count, &attr) && !dwarf_formudata(&attr, &word))
 			count = word;
-		else if (dwarf_attr(&child, DW_AT_upper_bound, &attr) && !dwarf_formudata(&attr, &word))
+		else if (dwarf_attr(&child, DW_AT_upper_bound, &attr) &&
+			 !dwarf_formudata(&attr, &word))
 			count = word + 1;
 		else
 			return 0;
@@ -178,7 +183,7 @@ static uint64_t array_items(Dwarf_Die *die)
 
 static uint32_t add_plain(struct cs_native *n, Dwarf_Die *die, const char *alias)
 {
-	struct nt_type t = { .kind = NT_VOID, .name = "", .die = pack(die) };
+	struct nt_type t = {.kind = NT_VOID, .name = "", .die = pack(die)};
 	const char *name = dwarf_diename(die);
 	int size = dwarf_bytesize(die), tag = dwarf_tag(die);
 
@@ -226,7 +231,8 @@ static uint32_t type_of(struct cs_native *n, Dwarf_Die *die)
 		return 0;
 	own = (uint64_t)(uintptr_t)die->addr;
 	if (own == key || !cs_map_get(known, own, &nr)) {
-		nr = is_record(dwarf_tag(die)) ? add_record(n, die, alias) : add_plain(n, die, alias);
+		nr = is_record(dwarf_tag(die)) ? add_record(n, die, alias)
+					       : add_plain(n, die, alias);
 		if (!cs_map_put(known, own, nr))
 			n->failed = true;
 	}
@@ -269,8 +275,8 @@ static void name_pointer(struct cs_native *n, uint32_t nr)
 	const char *blank = to->is_cxx || (len && name[len - 1] == '*') ? "" : " ";
 
 	t->is_cxx = to->is_cxx;
-	t->name = len < NT_NAME_MAX ? cs_arena_printf(&n->model->strings, "%s%s*", name, blank) :
-				      "void *";
+	t->name = len < NT_NAME_MAX ? cs_arena_printf(&n->model->strings, "%s%s*", name, blank)
+				    : "void *";
 	if (!t->name) {
 		t->name = "void *";
 		n->failed = true;
@@ -333,8 +339,10 @@ static bool add_slot(struct flat *f, const struct part *part, uint64_t off, uint
 {
 	struct cs_native *n = f->n;
 	const struct nt_type *host = &n->types.items[part->type];
-	struct nt_slot slot = { .off = (uint32_t)off, .host = part->type,
-				.host_off = (uint32_t)part->off, .in_union = part->in_union };
+	struct nt_slot slot = {.off = (uint32_t)off,
+			       .host = part->type,
+			       .host_off = (uint32_t)part->off,
+			       .in_union = part->in_union};
 	uint32_t hint = member ? nt_hint(n, host->name, member) : 0;
 
 	if (n->slots.count - f->first >= OWN_SLOTS_MAX || n->slots.count >= NT_SLOTS_MAX ||
@@ -349,7 +357,8 @@ static bool add_slot(struct flat *f, const struct part *part, uint64_t off, uint
 		slot.is_promoted = true;
 	}
 	slot.is_vector = nt_is_vector(n->types.items[part->type].name) && off == part->off;
-	if (nt_is_text(n->types.items[part->type].name) && n->types.items[slot.target].kind == NT_CHAR)
+	if (nt_is_text(n->types.items[part->type].name) &&
+	    n->types.items[slot.target].kind == NT_CHAR)
 		slot.is_promoted = true;
 	return cs_vec_push(&n->slots, slot);
 }
@@ -357,8 +366,10 @@ static bool add_slot(struct flat *f, const struct part *part, uint64_t off, uint
 static bool add_part(struct flat *f, const struct part *around, uint64_t off, uint32_t type)
 {
 	const struct nt_type *t = &f->n->types.items[type];
-	struct part part = { .die = t->die, .off = off, .type = type,
-			     .in_union = around->in_union || t->kind == NT_UNION };
+	struct part part = {.die = t->die,
+			    .off = off,
+			    .type = type,
+			    .in_union = around->in_union || t->kind == NT_UNION};
 	uint32_t node;
 
 	if (!t->is_complete || f->parts.count >= PARTS_MAX || off + t->size > f->size)
@@ -392,7 +403,8 @@ static bool add_array(struct flat *f, const struct part *part, uint64_t off, uin
 		return !items || add_slot(f, part, off, type, items, NULL);
 	if (n->types.items[type].kind != NT_RECORD && n->types.items[type].kind != NT_UNION)
 		return true;
-	for (uint64_t i = 0; size && i < items && i * size < f->size && f->parts.count < PARTS_MAX; i++)
+	for (uint64_t i = 0; size && i < items && i * size < f->size && f->parts.count < PARTS_MAX;
+	     i++)
 		if (!add_part(f, part, off + i * size, type))
 			return false;
 	return true;
@@ -412,7 +424,8 @@ static bool add_member(struct flat *f, const struct part *part, Dwarf_Die *membe
 			return true;
 	} else if (dwarf_tag(member) == DW_TAG_inheritance ||
 		   dwarf_hasattr(member, DW_AT_data_bit_offset) ||
-		   dwarf_hasattr(member, DW_AT_external) || dwarf_hasattr(member, DW_AT_declaration)) {
+		   dwarf_hasattr(member, DW_AT_external) ||
+		   dwarf_hasattr(member, DW_AT_declaration)) {
 		return true;
 	}
 	if (!type_entry(member, &type))
@@ -443,7 +456,8 @@ static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 	if (dwarf_child(die, &child))
 		return true;
 	do {
-		if (dwarf_tag(&child) != DW_TAG_template_type_parameter || !type_entry(&child, &type))
+		if (dwarf_tag(&child) != DW_TAG_template_type_parameter ||
+		    !type_entry(&child, &type))
 			continue;
 		nr = type_of(f->n, &type);
 		if (f->n->types.items[nr].kind == NT_POINTER)
@@ -456,9 +470,13 @@ static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 /* The characters of a std::string. */
 static bool add_text(struct flat *f, const struct part *part)
 {
-	struct nt_slot slot = { .off = (uint32_t)part->off, .target = NT_CHAR_TYPE, .count = 1,
-				.host = part->type, .host_off = (uint32_t)part->off,
-				.in_union = part->in_union, .is_promoted = true };
+	struct nt_slot slot = {.off = (uint32_t)part->off,
+			       .target = NT_CHAR_TYPE,
+			       .count = 1,
+			       .host = part->type,
+			       .host_off = (uint32_t)part->off,
+			       .in_union = part->in_union,
+			       .is_promoted = true};
 
 	return f->n->slots.count - f->first >= OWN_SLOTS_MAX || cs_vec_push(&f->n->slots, slot);
 }
@@ -477,9 +495,11 @@ static bool add_members(struct flat *f, const struct part *part)
 		const void *addr = child.addr;
 		int tag = dwarf_tag(&child);
 
-		if ((tag == DW_TAG_member || tag == DW_TAG_inheritance) && !add_member(f, part, &child))
+		if ((tag == DW_TAG_member || tag == DW_TAG_inheritance) &&
+		    !add_member(f, part, &child))
 			return false;
-		if (++f->members > MEMBERS_MAX || dwarf_siblingof(&child, &child) || child.addr <= addr)
+		if (++f->members > MEMBERS_MAX || dwarf_siblingof(&child, &child) ||
+		    child.addr <= addr)
 			break;
 	} while (!cs_pulse_stops(f->n->model->pulse));
 	return true;
@@ -488,8 +508,8 @@ static bool add_members(struct flat *f, const struct part *part)
 void nt_flatten(struct cs_native *n, uint32_t nr)
 {
 	struct nt_type *t = &n->types.items[nr];
-	struct part whole = { .die = t->die, .type = nr, .in_union = t->kind == NT_UNION };
-	struct flat f = { .n = n, .type = nr, .size = t->size, .first = n->slots.count };
+	struct part whole = {.die = t->die, .type = nr, .in_union = t->kind == NT_UNION};
+	struct flat f = {.n = n, .type = nr, .size = t->size, .first = n->slots.count};
 	bool ok = true;
 
 	if (t->is_flat)

@@ -26,14 +26,15 @@ void nt_hints_free(struct nt_hints *hints)
 /* A name without "struct " and the like, and without blanks around. */
 static bool take_name(const char *from, const char *end, char *out, size_t cap)
 {
-	static const char *const words[] = { "struct ", "union ", "class " };
+	static const char *const words[] = {"struct ", "union ", "class "};
 
 	while (from < end && *from == ' ')
 		from++;
 	while (end > from && (end[-1] == ' ' || end[-1] == '\n' || end[-1] == '\r'))
 		end--;
 	for (size_t i = 0; i < 3; i++)
-		if ((size_t)(end - from) > strlen(words[i]) && !strncmp(from, words[i], strlen(words[i])))
+		if ((size_t)(end - from) > strlen(words[i]) &&
+		    !strncmp(from, words[i], strlen(words[i])))
 			from += strlen(words[i]);
 	if (from == end || (size_t)(end - from) >= cap)
 		return false;
@@ -69,7 +70,8 @@ static cs_status read_lines(struct nt_hints *hints, FILE *f, const char *path, s
 			continue;
 		if (!parse(text, &h) || hints->items.count >= HINTS_MAX)
 			return cs_fail(err, CS_USAGE, 0,
-				       "%s: line %u is not \"field TYPE.MEMBER is TYPE\"", path, nr);
+				       "%s: line %u is not \"field TYPE.MEMBER is TYPE\"", path,
+				       nr);
 		if (!cs_vec_push(&hints->items, h))
 			return cs_fail(err, CS_NOMEM, 0, "no memory for the hints");
 	}
@@ -84,8 +86,8 @@ cs_status nt_hints_read(const char *path, struct nt_hints **out, struct cs_error
 	if (!f)
 		return cs_fail_os(err, "%s", path);
 	*out = calloc(1, sizeof(**out));
-	st = *out ? read_lines(*out, f, path, err) :
-		    cs_fail(err, CS_NOMEM, 0, "no memory for the hints");
+	st = *out ? read_lines(*out, f, path, err)
+		  : cs_fail(err, CS_NOMEM, 0, "no memory for the hints");
 	fclose(f);
 	return st;
 }

@@ -17,9 +17,9 @@
 enum {
 	FRAMES_MAX = 1 << 15, /* of all threads that are looked at */
 	THREAD_FRAMES = 512,  /* of a thread, the innermost */
-	STACK_MAX = 32, OPS_MAX = 256
+	STACK_MAX = 32,
+	OPS_MAX = 256
 };
-
 
 struct scope { /* the variables that a pc sees, found once */
 	cs_addr pc;
@@ -77,15 +77,15 @@ static bool is_scope(int tag)
 
 static bool holds(Dwarf_Die *die, int tag, uint64_t pc)
 {
-	return tag == DW_TAG_namespace || tag == DW_TAG_structure_type || tag == DW_TAG_class_type ||
-	       tag == DW_TAG_module || dwarf_haspc(die, pc) == 1;
+	return tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
+	       tag == DW_TAG_class_type || tag == DW_TAG_module || dwarf_haspc(die, pc) == 1;
 }
 
 /* The variables of a scope, and the scopes inside that hold pc, on a stack of ours. */
 static bool find_locals(struct reader *r, Dwarf_Die unit, uint64_t pc, struct scope *out)
 {
-	Dwarf_Die open[NT_DEPTH_MAX] = { unit };
-	bool in_function[NT_DEPTH_MAX] = { false };
+	Dwarf_Die open[NT_DEPTH_MAX] = {unit};
+	bool in_function[NT_DEPTH_MAX] = {false};
 	size_t depth = 1;
 
 	while (depth) {
@@ -117,7 +117,7 @@ static bool find_locals(struct reader *r, Dwarf_Die unit, uint64_t pc, struct sc
 
 static const struct scope *scope_of(struct reader *r, cs_addr pc)
 {
-	struct scope s = { .pc = pc, .first = r->locals.count };
+	struct scope s = {.pc = pc, .first = r->locals.count};
 	const struct nt_code *code = code_at(r->n->dwarf, pc);
 	const struct nt_unit *unit = code ? &r->n->dwarf->units.items[code->unit] : NULL;
 	uint32_t nr;
@@ -202,7 +202,8 @@ static bool operate(struct cs_native *n, const struct frame *f, const Dwarf_Op *
 	if (op->atom >= DW_OP_lit0 && op->atom <= DW_OP_lit31)
 		return push(s, op->atom - DW_OP_lit0);
 	if (op->atom >= DW_OP_breg0 && op->atom <= DW_OP_breg31)
-		return register_value(f, op->atom - DW_OP_breg0, &value) && push(s, value + op->number);
+		return register_value(f, op->atom - DW_OP_breg0, &value) &&
+		       push(s, value + op->number);
 	switch (op->atom) {
 	case DW_OP_addr:
 		return push(s, op->number + f->bias);
@@ -212,9 +213,16 @@ static bool operate(struct cs_native *n, const struct frame *f, const Dwarf_Op *
 		return frame_base(f, pc, &value) && push(s, value + op->number);
 	case DW_OP_call_frame_cfa:
 		return f->cfa && push(s, f->cfa);
-	case DW_OP_const1u: case DW_OP_const1s: case DW_OP_const2u: case DW_OP_const2s:
-	case DW_OP_const4u: case DW_OP_const4s: case DW_OP_const8u: case DW_OP_const8s:
-	case DW_OP_constu: case DW_OP_consts:
+	case DW_OP_const1u:
+	case DW_OP_const1s:
+	case DW_OP_const2u:
+	case DW_OP_const2s:
+	case DW_OP_const4u:
+	case DW_OP_const4s:
+	case DW_OP_const8u:
+	case DW_OP_const8s:
+	case DW_OP_constu:
+	case DW_OP_consts:
 		return push(s, op->number);
 	case DW_OP_plus_uconst:
 		if (top)
@@ -222,7 +230,8 @@ static bool operate(struct cs_native *n, const struct frame *f, const Dwarf_Op *
 		return top != NULL;
 	case DW_OP_deref:
 		return top && cs_mem_u64(n->image->mem, *top, top);
-	case DW_OP_plus: case DW_OP_minus:
+	case DW_OP_plus:
+	case DW_OP_minus:
 		if (s->count < 2)
 			return false;
 		s->items[s->count - 2] += op->atom == DW_OP_plus ? *top : -*top;
@@ -236,7 +245,7 @@ static bool operate(struct cs_native *n, const struct frame *f, const Dwarf_Op *
 static bool locate(struct cs_native *n, const struct frame *f, Dwarf_Die *var, struct place *out)
 {
 	uint64_t pc = f->pc - f->bias;
-	struct stack s = { .count = 0 };
+	struct stack s = {.count = 0};
 	Dwarf_Attribute attr;
 	Dwarf_Op *ops;
 	size_t len;
@@ -244,7 +253,7 @@ static bool locate(struct cs_native *n, const struct frame *f, Dwarf_Die *var, s
 	if (!dwarf_attr_integrate(var, DW_AT_location, &attr) ||
 	    dwarf_getlocation_addr(&attr, pc, &ops, &len, 1) != 1 || !len || len > OPS_MAX)
 		return false;
-	*out = (struct place){ .is_value = false };
+	*out = (struct place){.is_value = false};
 	if (len == 1 && ops->atom >= DW_OP_reg0 && ops->atom <= DW_OP_reg31) {
 		out->is_value = true;
 		return register_value(f, ops->atom - DW_OP_reg0, &out->value);
@@ -266,7 +275,7 @@ static bool locate(struct cs_native *n, const struct frame *f, Dwarf_Die *var, s
 static void look_at_local(struct reader *r, const struct frame *f, Dwarf_Die *var)
 {
 	struct cs_native *n = r->n;
-	struct nt_object o = { .sure = CS_NATIVE_LIKELY };
+	struct nt_object o = {.sure = CS_NATIVE_LIKELY};
 	const char *name = dwarf_diename(var), *function;
 	Dwarf_Die of = f->function;
 	struct nt_die die;
@@ -281,8 +290,8 @@ static void look_at_local(struct reader *r, const struct frame *f, Dwarf_Die *va
 	if (!o.type || (place.is_value && n->types.items[o.type].kind != NT_POINTER))
 		return;
 	function = of.addr ? dwarf_diename(&of) : NULL;
-	snprintf(text, sizeof(text), "local %.80s of %.80s() in thread %d", name ? name : "variable",
-		 function ? function : "a function", f->tid);
+	snprintf(text, sizeof(text), "local %.80s of %.80s() in thread %d",
+		 name ? name : "variable", function ? function : "a function", f->tid);
 	o.via = nt_place(n, place.is_value ? 0 : o.addr, text);
 	if (place.is_value)
 		nt_follow(n, place.value, &o);
@@ -308,8 +317,8 @@ static void look_at_frame(struct reader *r, struct frame *f)
 	}
 }
 
-static cs_status look_at_thread(struct reader *r, struct cs_unwind *u, const struct cs_thread *thread,
-				size_t *left, struct cs_error *err)
+static cs_status look_at_thread(struct reader *r, struct cs_unwind *u,
+				const struct cs_thread *thread, size_t *left, struct cs_error *err)
 {
 	const struct cs_unwind_frame *frames;
 	const char *ends;
@@ -335,7 +344,7 @@ static cs_status look_at_thread(struct reader *r, struct cs_unwind *u, const str
 cs_status nt_locals(struct cs_native *n, struct cs_error *err)
 {
 	__attribute__((cleanup(cs_unwind_closep))) struct cs_unwind *u = NULL;
-	struct reader r = { .n = n };
+	struct reader r = {.n = n};
 	size_t left = FRAMES_MAX;
 	cs_status st = cs_unwind_open(n->image, &u, err);
 

@@ -6,18 +6,18 @@
 
 const char *const cs_native_how_words[CS_NATIVE_HOWS] = {
 	[CS_NATIVE_NONE] = "",
-	[CS_NATIVE_PREFIX] = "a pointer of this type leads to it, but the block is longer: it may only begin with it",
-	[CS_NATIVE_OPAQUE] = "a pointer of this type leads to it; no debug data say how big that is",
+	[CS_NATIVE_PREFIX] = "a pointer of this type leads to it; it is longer than that",
+	[CS_NATIVE_OPAQUE] = "a pointer of this type leads to it; nobody says how big that is",
 	[CS_NATIVE_TEXT] = "a pointer to characters leads to it",
 	[CS_NATIVE_ARRAY] = "a pointer of this type leads to it, and several fit",
-	[CS_NATIVE_INTRUSIVE] = "a link inside the one before leads to the same place inside this one",
-	[CS_NATIVE_FLEXIBLE] = "a pointer of this type leads to it, which ends in an array without a length",
+	[CS_NATIVE_INTRUSIVE] = "a link in the one before leads to the same place in this one",
+	[CS_NATIVE_FLEXIBLE] = "a pointer of this type, which ends in an open array, leads to it",
 	[CS_NATIVE_POINTER] = "a pointer of this type leads to it, and the size is right",
 	[CS_NATIVE_CONTAINER] = "a container of the standard library leads to it",
 	[CS_NATIVE_VTABLE] = "its first word is the vtable of this class",
 };
 
-const char *const cs_native_sure_words[3] = { "candidate", "likely", "exact" };
+const char *const cs_native_sure_words[3] = {"candidate", "likely", "exact"};
 
 static cs_status no_memory(struct cs_error *err)
 {
@@ -38,8 +38,8 @@ bool nt_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
 	       const struct nt_claim *c)
 {
 	uint32_t old = n->what[node];
-	uint32_t new = c->type | (uint32_t)c->how << NT_HOW_SHIFT | (uint32_t)c->sure << NT_SURE_SHIFT |
-		       (c->is_array ? NT_ARRAY_BIT : 0);
+	uint32_t new = c->type | (uint32_t)c->how << NT_HOW_SHIFT |
+		       (uint32_t)c->sure << NT_SURE_SHIFT | (c->is_array ? NT_ARRAY_BIT : 0);
 	const uint32_t same = ((1u << NT_TYPE_BITS) - 1) | NT_ARRAY_BIT;
 
 	if (!c->type || (old && rank(old) >= rank(new))) {
@@ -63,7 +63,7 @@ bool nt_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
 
 uint32_t nt_place(struct cs_native *n, cs_addr addr, const char *text)
 {
-	struct nt_place place = { cs_arena_copy(&n->model->strings, text), addr };
+	struct nt_place place = {cs_arena_copy(&n->model->strings, text), addr};
 
 	if (n->places.count >= NT_PLACES_MAX || n->places.count >= UINT32_MAX - n->nodes.count - 1)
 		return n->nodes.count;
@@ -81,7 +81,8 @@ uint32_t nt_block_at(struct cs_native *n, cs_addr addr, struct cs_block *block)
 	if (node == CS_NO_NODE)
 		return node;
 	cs_node_block(&n->nodes, node, block);
-	return block->state == CS_BLOCK_USED && block->allocator == CS_ALLOC_GLIBC ? node : CS_NO_NODE;
+	return block->state == CS_BLOCK_USED && block->allocator == CS_ALLOC_GLIBC ? node
+										   : CS_NO_NODE;
 }
 
 /* --- into the model --- */
@@ -166,9 +167,9 @@ static cs_status tell_model(struct cs_native *n, struct cs_error *err)
 
 	for (size_t i = 0; i <= spans; i++) {
 		uint32_t from = i < spans ? n->nodes.spans[i].first : n->nodes.first_big;
-		uint32_t end = i + 1 < spans ? n->nodes.spans[i + 1].first :
-			       i < spans     ? n->nodes.first_big :
-					       n->nodes.count;
+		uint32_t end = i + 1 < spans ? n->nodes.spans[i + 1].first
+			       : i < spans   ? n->nodes.first_big
+					     : n->nodes.count;
 
 		if (from == end || (i < spans && !n->nodes.spans[i].is_glibc))
 			continue;
@@ -186,8 +187,8 @@ static cs_status tell_model(struct cs_native *n, struct cs_error *err)
 static void describe(struct cs_native *n)
 {
 	cs_model_finding(n->model, "types of malloc blocks", "vtables and typed pointers", NULL,
-			 "%" PRIu64 " exact, %" PRIu64 " likely, %" PRIu64 " candidates only; %" PRIu64
-			 " times two pointers contradicted each other",
+			 "%" PRIu64 " exact, %" PRIu64 " likely, %" PRIu64
+			 " candidates only; %" PRIu64 " times two pointers contradicted each other",
 			 n->counts[CS_NATIVE_EXACT], n->counts[CS_NATIVE_LIKELY],
 			 n->counts[CS_NATIVE_CANDIDATE], n->conflicts);
 }
@@ -206,8 +207,8 @@ static cs_status follow_pointers(struct cs_native *n, struct cs_error *err)
 
 static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *err)
 {
-	struct nt_type none = { .name = "" };
-	struct nt_type text = { .name = "char", .kind = NT_CHAR, .size = 1, .is_complete = true };
+	struct nt_type none = {.name = ""};
+	struct nt_type text = {.name = "char", .kind = NT_CHAR, .size = 1, .is_complete = true};
 	cs_status st = cs_nodes_init(&n->nodes, &n->model->blocks, err);
 
 	if (st)

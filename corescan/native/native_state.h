@@ -46,7 +46,8 @@ struct nt_type {
 	uint32_t rows[2];	 /* 1 + row in model->types: one of it, an array */
 	uint32_t tail, tail_off; /* flexible: its items' type; 0: none */
 	uint8_t kind;
-	bool is_cxx, is_complete, is_flat, has_target, has_derived, is_node_base, is_polymorphic, is_flat_string;
+	bool is_cxx, is_complete, is_flat, has_target, has_derived;
+	bool is_node_base, is_polymorphic, is_flat_string;
 	struct nt_die die;	 /* all zero: none */
 };
 
@@ -66,7 +67,7 @@ struct cs_native {
 	struct cs_nodes nodes;
 	uint32_t *what, *via; /* by node */
 	struct cs_map items;  /* node + 1 -> 1 + items of an array that are in use */
-	struct cs_map starts; /* node + 1 -> where the items of an array begin, when behind a count */
+	struct cs_map starts; /* node + 1 -> where an array begins, when behind a count */
 	CS_VEC(struct nt_type) types;
 	CS_VEC(struct nt_slot) slots;
 	struct cs_map type_by_name; /* nt_name_key() -> type */

@@ -25,15 +25,16 @@ static bool may_lead(struct cs_native *n, uint32_t type)
 
 static void look_at_variable(struct cs_native *n, const struct nt_var *var, cs_addr addr, int tid)
 {
-	struct nt_object o = { .addr = addr, .sure = CS_NATIVE_EXACT,
-			       .type = nt_type_of_variable(n, &var->die) };
+	struct nt_object o = {
+		.addr = addr, .sure = CS_NATIVE_EXACT, .type = nt_type_of_variable(n, &var->die)};
 	const char *name = nt_die_name(&var->die);
 	char text[256];
 
 	if (!o.type || !may_lead(n, o.type) || !cs_mem_view(n->image->mem, addr, 8))
 		return;
 	if (var->is_tls)
-		snprintf(text, sizeof(text), "thread-local %.160s of thread %d", name ? name : "variable", tid);
+		snprintf(text, sizeof(text), "thread-local %.160s of thread %d",
+			 name ? name : "variable", tid);
 	else
 		snprintf(text, sizeof(text), "global %.160s", name ? name : "variable");
 	o.via = nt_place(n, addr, text);
@@ -43,7 +44,7 @@ static void look_at_variable(struct cs_native *n, const struct nt_var *var, cs_a
 /* Number of a module among those with thread-local variables, from 1 on; 0: not known. */
 static uint64_t tls_number(struct cs_native *n, const struct cs_module *module)
 {
-	struct cs_loader_names names = { 0 };
+	struct cs_loader_names names = {0};
 	uint64_t memsz, align, nr = 0, found = 0;
 
 	if (cs_image_loader_names(n->image, &names, NULL))
@@ -52,7 +53,8 @@ static uint64_t tls_number(struct cs_native *n, const struct cs_module *module)
 		for (size_t m = 0; m < n->image->modules.count; m++) {
 			const struct cs_module *is = &n->image->modules.items[m];
 
-			if (is->bias != names.items[i].bias || strcmp(is->path, names.items[i].path))
+			if (is->bias != names.items[i].bias ||
+			    strcmp(is->path, names.items[i].path))
 				continue;
 			if (is->elf && !cs_elf_tls(is->elf, &memsz, &align)) {
 				nr++;
@@ -65,8 +67,8 @@ static uint64_t tls_number(struct cs_native *n, const struct cs_module *module)
 }
 
 /* Where a thread has a module's block of variables; 0: not known. */
-static cs_addr tls_block(struct cs_native *n, const struct cs_module *m, const struct cs_thread *thread,
-			 uint64_t number)
+static cs_addr tls_block(struct cs_native *n, const struct cs_module *m,
+			 const struct cs_thread *thread, uint64_t number)
 {
 	uint64_t memsz, align;
 	cs_addr dtv, block;

@@ -4,14 +4,14 @@
 #include "native/dwarf.h"
 
 enum {
-	LOWEST = 4096,	     /* no pointer is less */
+	LOWEST = 4096, /* no pointer is less */
 	OBJECTS_MAX = 1 << 20,
-	SAMPLE = 64,	     /* items of an array that must look right */
+	SAMPLE = 64, /* items of an array that must look right */
 	TAG_MASK = 7,
 	AHEAD = 12 /* blocks */
 };
 
-struct link { /* a pointer, where it was found and what it should lead to */
+struct link {		   /* a pointer, where it was found and what it should lead to */
 	cs_addr value, at; /* at 0: in a register */
 	uint32_t target, via;
 	enum cs_native_sure sure;
@@ -67,8 +67,10 @@ static bool claim_vector(struct cs_native *n, uint32_t node, const struct cs_blo
 			 const struct link *l)
 {
 	uint64_t size = nt_size(n, l->target);
-	struct nt_claim c = { .type = l->target, .how = CS_NATIVE_CONTAINER,
-			      .sure = CS_NATIVE_EXACT, .is_array = true };
+	struct nt_claim c = {.type = l->target,
+			     .how = CS_NATIVE_CONTAINER,
+			     .sure = CS_NATIVE_EXACT,
+			     .is_array = true};
 	uint64_t end, room, len;
 
 	if (!l->is_vector || !size || !cs_mem_u64(n->image->mem, l->at + 8, &end) ||
@@ -89,8 +91,10 @@ static void claim_many(struct cs_native *n, uint32_t node, const struct cs_block
 {
 	const struct nt_type *t = type_at(n, l->target);
 	uint64_t items = block->len / t->size;
-	struct nt_claim c = { .type = l->target, .how = CS_NATIVE_ARRAY, .sure = CS_NATIVE_LIKELY,
-			      .is_array = true };
+	struct nt_claim c = {.type = l->target,
+			     .how = CS_NATIVE_ARRAY,
+			     .sure = CS_NATIVE_LIKELY,
+			     .is_array = true};
 
 	if (items < 2 || t->has_derived || l->in_union || l->is_promoted ||
 	    !(nt_fits(block, items * t->size) || nt_fits(block, (items - 1) * t->size)) ||
@@ -105,7 +109,7 @@ static void claim_many(struct cs_native *n, uint32_t node, const struct cs_block
 static void claim_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
 			 const struct link *l)
 {
-	struct nt_claim c = { .type = l->target, .how = CS_NATIVE_POINTER, .sure = CS_NATIVE_EXACT };
+	struct nt_claim c = {.type = l->target, .how = CS_NATIVE_POINTER, .sure = CS_NATIVE_EXACT};
 	const struct nt_type *t;
 	bool is_doubtful;
 
@@ -120,7 +124,8 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 		return;
 	}
 	/* its vtable would have told; it was deleted, or never was one */
-	if (t->size > block->len || (t->is_polymorphic && nt_how(n->what[node]) != CS_NATIVE_VTABLE)) {
+	if (t->size > block->len ||
+	    (t->is_polymorphic && nt_how(n->what[node]) != CS_NATIVE_VTABLE)) {
 		n->conflicts++;
 		return;
 	}
@@ -138,7 +143,8 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 		claim_many(n, node, block, l);
 		return;
 	}
-	if (lesser(c.sure, l->sure) < CS_NATIVE_EXACT && !is_plausible(n, l->target, block->addr, 1)) {
+	if (lesser(c.sure, l->sure) < CS_NATIVE_EXACT &&
+	    !is_plausible(n, l->target, block->addr, 1)) {
 		n->conflicts++;
 		return;
 	}
@@ -149,7 +155,7 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_block *block,
 			  struct link *l)
 {
-	struct nt_claim c = { .is_array = true, .sure = CS_NATIVE_LIKELY };
+	struct nt_claim c = {.is_array = true, .sure = CS_NATIVE_LIKELY};
 
 	for (int i = 0; i < NT_DEPTH_MAX && type_at(n, l->target)->kind == NT_ARRAY; i++)
 		l->target = nt_target(n, l->target);
@@ -163,7 +169,7 @@ static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_bl
 		break;
 	case NT_POINTER:
 		nt_target(n, l->target); /* which gives it its name */
-		/* fall through */
+					 /* fall through */
 	case NT_PLAIN:
 		c.how = CS_NATIVE_ARRAY;
 		if (*type_at(n, l->target)->name && type_at(n, l->target)->size <= block->len)
@@ -182,12 +188,15 @@ static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_bl
 static void look_inside(struct cs_native *n, uint32_t node, const struct cs_block *block,
 			const struct link *l)
 {
-	struct nt_object o = { .addr = l->value, .type = l->target, .via = l->via,
-			       .sure = lesser(l->sure, CS_NATIVE_LIKELY) };
+	struct nt_object o = {.addr = l->value,
+			      .type = l->target,
+			      .via = l->via,
+			      .sure = lesser(l->sure, CS_NATIVE_LIKELY)};
 	const struct nt_type *t = type_at(n, l->target);
 	uint32_t what = n->what[node];
 
-	if (what && nt_sure(what) > CS_NATIVE_CANDIDATE && type_at(n, nt_type_nr(what))->is_complete)
+	if (what && nt_sure(what) > CS_NATIVE_CANDIDATE &&
+	    type_at(n, nt_type_nr(what))->is_complete)
 		return;
 	if (t->kind == NT_RECORD && t->is_complete && !t->is_node_base &&
 	    t->size <= block->len - (l->value - block->addr) &&
@@ -200,8 +209,11 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 			const struct link *l)
 {
 	uint64_t off = l->value - block->addr, items, size = type_at(n, l->target)->size;
-	struct nt_claim c = { .type = l->target, .how = CS_NATIVE_ARRAY, .sure = CS_NATIVE_EXACT,
-			      .is_array = true, .start = (uint32_t)off };
+	struct nt_claim c = {.type = l->target,
+			     .how = CS_NATIVE_ARRAY,
+			     .sure = CS_NATIVE_EXACT,
+			     .is_array = true,
+			     .start = (uint32_t)off};
 	const struct nt_type *owner = type_at(n, l->owner);
 
 	if ((off == 8 || off == 16) && size && type_at(n, l->target)->kind == NT_RECORD &&
@@ -214,8 +226,8 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 	if (l->owner && l->target == l->host && l->host_off == off && owner->is_complete &&
 	    l->owner != l->host && nt_fits(block, owner->size) &&
 	    is_plausible(n, l->owner, block->addr, 1)) {
-		c = (struct nt_claim){ .type = l->owner, .how = CS_NATIVE_INTRUSIVE,
-				       .sure = CS_NATIVE_LIKELY };
+		c = (struct nt_claim){
+			.type = l->owner, .how = CS_NATIVE_INTRUSIVE, .sure = CS_NATIVE_LIKELY};
 		claim(n, node, block, l, c);
 		return;
 	}
@@ -225,7 +237,7 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 /* Memory that is no block: a global, another stack, a mapping. */
 static void lead_outside(struct cs_native *n, const struct link *l)
 {
-	struct nt_object o = { .addr = l->value, .type = l->target, .via = l->via, .sure = l->sure };
+	struct nt_object o = {.addr = l->value, .type = l->target, .via = l->via, .sure = l->sure};
 	const struct cs_mapping *m = cs_image_mapping(n->image, l->value);
 
 	if (m && m->module == CS_NO_MODULE) /* a stack, whose function may have returned */
@@ -276,12 +288,16 @@ static void follow_slots(struct cs_native *n, const struct nt_object *o)
 		struct nt_slot slot = n->slots.items[t.first + i];
 
 		for (uint32_t k = 0; k < slot.count; k++) {
-			struct link l = { .at = o->addr + slot.off + 8ull * k, .target = slot.target,
-					  .via = o->via, .sure = o->sure, .owner = o->type,
-					  .host = slot.host, .host_off = slot.host_off,
-					  .in_union = slot.in_union,
-					  .is_promoted = slot.is_promoted,
-					  .is_vector = slot.is_vector };
+			struct link l = {.at = o->addr + slot.off + 8ull * k,
+					 .target = slot.target,
+					 .via = o->via,
+					 .sure = o->sure,
+					 .owner = o->type,
+					 .host = slot.host,
+					 .host_off = slot.host_off,
+					 .in_union = slot.in_union,
+					 .is_promoted = slot.is_promoted,
+					 .is_vector = slot.is_vector};
 
 			if (cs_pulse_stops(n->model->pulse))
 				return;
@@ -304,7 +320,7 @@ static void follow_items(struct cs_native *n, const struct nt_object *first, uin
 			return;
 	}
 	for (uint64_t i = 0; i < items && !cs_pulse_stops(n->model->pulse); i++, o.addr += size) {
-		struct link l = { .at = o.addr, .target = target, .via = o.via, .sure = o.sure };
+		struct link l = {.at = o.addr, .target = target, .via = o.via, .sure = o.sure};
 
 		if (!target)
 			follow_slots(n, &o);
@@ -315,8 +331,10 @@ static void follow_items(struct cs_native *n, const struct nt_object *first, uin
 
 void nt_follow(struct cs_native *n, cs_addr value, const struct nt_object *object)
 {
-	struct link l = { .value = value, .via = object->via, .sure = object->sure,
-			  .target = nt_target(n, object->type) };
+	struct link l = {.value = value,
+			 .via = object->via,
+			 .sure = object->sure,
+			 .target = nt_target(n, object->type)};
 
 	follow(n, &l);
 }
@@ -349,10 +367,12 @@ static void spread_object(struct cs_native *n, struct nt_object o)
 static void spread_block(struct cs_native *n, cs_addr addr)
 {
 	struct cs_block block;
-	uint32_t node = cs_node_block_at(&n->nodes, addr, &block), what = n->what[node], start = 0, known;
-	struct nt_object o = { .type = nt_type_nr(what), .via = node,
-			       .sure = nt_sure(what) == CS_NATIVE_EXACT ? CS_NATIVE_EXACT :
-									  CS_NATIVE_LIKELY };
+	uint32_t node = cs_node_block_at(&n->nodes, addr, &block), what = n->what[node], start = 0,
+		 known;
+	struct nt_object o = {.type = nt_type_nr(what),
+			      .via = node,
+			      .sure = nt_sure(what) == CS_NATIVE_EXACT ? CS_NATIVE_EXACT
+								       : CS_NATIVE_LIKELY};
 	const struct nt_type *t = type_at(n, o.type);
 	uint64_t items = 1, size = t->size;
 

@@ -11,7 +11,8 @@ uint32_t nt_type_add(struct cs_native *n, const struct nt_type *type)
 
 static bool is_word(char c)
 {
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       c == '_';
 }
 
 enum { LEVELS = 32 };
@@ -39,7 +40,7 @@ static void move(struct spot *s, char c)
 /* Words that compilers put where they like: "long unsigned int", "unsigned long". */
 static unsigned loose_word(const char *name, size_t *len)
 {
-	static const char *const words[] = { "const", "long", "short", "unsigned", "int" };
+	static const char *const words[] = {"const", "long", "short", "unsigned", "int"};
 
 	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
 		*len = strlen(words[i]);
@@ -51,7 +52,8 @@ static unsigned loose_word(const char *name, size_t *len)
 
 static uint64_t mixed(unsigned word, const struct spot *s)
 {
-	uint64_t x = ((word * 64ull + s->level) << 32 ^ s->commas[s->level]) << 16 ^ s->stars[s->level];
+	uint64_t x =
+		((word * 64ull + s->level) << 32 ^ s->commas[s->level]) << 16 ^ s->stars[s->level];
 
 	x *= 0xff51afd7ed558ccdull;
 	return (x ^ x >> 31) * 0xc4ceb9fe1a85ec53ull;
@@ -64,7 +66,7 @@ enum { WORD_CONST = 1, WORD_INT = 5 };
 uint64_t nt_name_key(const char *name)
 {
 	uint64_t h = 0xcbf29ce484222325ull, loose = 0;
-	struct spot spot = { .level = 0 };
+	struct spot spot = {.level = 0};
 	bool in_number = false, behind_loose = false;
 	unsigned word;
 	char last = 0;
@@ -73,7 +75,8 @@ uint64_t nt_name_key(const char *name)
 	for (; *name; name++) {
 		char c = *name;
 
-		if (c == ' ' && (!(is_word(last) && is_word(name[1])) || loose_word(name + 1, &len)))
+		if (c == ' ' &&
+		    (!(is_word(last) && is_word(name[1])) || loose_word(name + 1, &len)))
 			continue;
 		word = is_word(last) && c != ' ' && name[-1] != ' ' ? 0 : loose_word(name, &len);
 		if (word) {

@@ -15,7 +15,10 @@
 #include <stdio.h>
 
 enum {
-	TYPE_INFO_OFF = 8, TOP_OFF = 16, MANGLED_MAX = 4096, NO_VTABLE = NT_TYPES_MAX,
+	TYPE_INFO_OFF = 8,
+	TOP_OFF = 16,
+	MANGLED_MAX = 4096,
+	NO_VTABLE = NT_TYPES_MAX,
 	REPEAT_MAX = 4096 /* bytes of a block of unknown size */
 };
 
@@ -100,9 +103,9 @@ static const char *info_name(struct cs_native *n, cs_addr info, size_t *len)
 /* Is this the vptr of a type_info of a class? */
 static bool is_info_vptr(struct cs_native *n, cs_addr vptr)
 {
-	static const char *const kinds[] = { "N10__cxxabiv117__class_type_infoE",
-					     "N10__cxxabiv120__si_class_type_infoE",
-					     "N10__cxxabiv121__vmi_class_type_infoE" };
+	static const char *const kinds[] = {"N10__cxxabiv117__class_type_infoE",
+					    "N10__cxxabiv120__si_class_type_infoE",
+					    "N10__cxxabiv121__vmi_class_type_infoE"};
 	uint32_t known;
 	cs_addr info;
 	const char *name;
@@ -129,7 +132,8 @@ static int by_start(const void *a, const void *b)
 	return (x->start > y->start) - (x->start < y->start);
 }
 
-static bool add_names(struct nt_vtable_names *v, const struct cs_module *m, const struct cs_elf *elf)
+static bool add_names(struct nt_vtable_names *v, const struct cs_module *m,
+		      const struct cs_elf *elf)
 {
 	for (int dynamic = 0; dynamic < 2; dynamic++) {
 		struct cs_elf_table t = cs_elf_table(elf, dynamic);
@@ -210,7 +214,8 @@ static const char *symbol_name(struct cs_native *n, cs_addr addr, uint32_t modul
 }
 
 /* Does memory around w look like a vtable of objects that begin with it? */
-static bool is_shape(struct cs_native *n, cs_addr w, const struct cs_mapping **mapping, cs_addr *info)
+static bool is_shape(struct cs_native *n, cs_addr w, const struct cs_mapping **mapping,
+		     cs_addr *info)
 {
 	uint64_t top, first;
 
@@ -242,7 +247,7 @@ static uint32_t class_type(struct cs_native *n, const char *mangled, size_t len)
 {
 	char name[NT_NAME_MAX];
 	uint32_t nr;
-	struct nt_type t = { .kind = NT_RECORD, .is_cxx = true, .is_polymorphic = true };
+	struct nt_type t = {.kind = NT_RECORD, .is_cxx = true, .is_polymorphic = true};
 
 	if (!cs_demangle_type(mangled, len, name, sizeof(name)))
 		snprintf(name, sizeof(name), "%.*s", (int)(len < 1000 ? len : 1000), mangled);
@@ -288,7 +293,8 @@ static bool repeats(struct cs_native *n, const struct cs_block *block, cs_addr w
 
 static void look_at(struct cs_native *n, uint32_t node, const struct cs_block *block)
 {
-	struct nt_claim c = { .how = CS_NATIVE_VTABLE, .sure = CS_NATIVE_EXACT, .via = n->nodes.count };
+	struct nt_claim c = {
+		.how = CS_NATIVE_VTABLE, .sure = CS_NATIVE_EXACT, .via = n->nodes.count};
 	uint64_t size;
 	cs_addr w;
 
