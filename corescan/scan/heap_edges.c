@@ -81,6 +81,12 @@ static void guess_edges(struct teller *t, const struct cs_block *block)
 			add_guess(t, t->node, guess.node);
 }
 
+/* Of t->node: a row of model->types. */
+static void set_type(struct teller *t, uint32_t row)
+{
+	t->hg->types[t->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
+}
+
 static void node_edges(struct teller *t, const struct cs_block *block)
 {
 	struct py_obj o;
@@ -88,13 +94,12 @@ static void node_edges(struct teller *t, const struct cs_block *block)
 
 	if (block->state == CS_BLOCK_OBJECT && t->scan->py) {
 		if (py_atom_at_block(t->scan->py, block, &row)) {
-			t->hg->types[t->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
+			set_type(t, row);
 			return;
 		}
 		if (!py_object_at_block(t->scan->py, block, &o))
 			return;
-		t->hg->types[t->node] = o.type->model_nr < CS_NODE_OWNED ? (uint16_t)o.type->model_nr :
-									 CS_NODE_LONG;
+		set_type(t, o.type->model_nr);
 		if (t->waste)
 			cs_waste_look(t->waste, t->scan->py, &o, t->node, block->len);
 		if (o.type->is_atom)
@@ -102,10 +107,8 @@ static void node_edges(struct teller *t, const struct cs_block *block)
 		t->refs.from = t->node;
 		py_visit_refs(t->scan->py, &o, &t->refs);
 	} else if (block->state == CS_BLOCK_USED || block->state == CS_BLOCK_TYPED) {
-		if (block->state == CS_BLOCK_TYPED) {
-			row = cs_native_row(t->scan->native, t->node);
-			t->hg->types[t->node] = row < CS_NODE_OWNED ? (uint16_t)row : CS_NODE_LONG;
-		}
+		if (block->state == CS_BLOCK_TYPED)
+			set_type(t, cs_native_row(t->scan->native, t->node));
 		take_references(&t->refs);
 		cs_graph_begin_node(t->graph, t->node);
 		guess_edges(t, block);
