@@ -6,14 +6,19 @@
 #include "cpython/py_visit.h"
 #include "native/native.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-enum { TWO_FROM = 1 << 19 }; /* nodes; less is done while a thread begins */
+enum {
+	TWO_FROM = 1 << 19, /* nodes; less is done while a thread begins */
+	WAIT_NS = 10000000, /* between two looks at the clock */
+};
 
 /* Whoever tells the edges of some nodes. */
 struct teller {
@@ -284,14 +289,27 @@ static void add_notes(struct teller *first, const struct second *s)
 		cs_waste_append(first->waste, s->teller.waste);
 }
 
+/* Its half may take longer: whoever wants the work to end is heard meanwhile. */
+static void wait_for(struct teller *first, struct second *s)
+{
+	struct timespec until;
+
+	do {
+		if (cs_pulse_look(&first->scan->pulse))
+			atomic_store(&s->stop, true);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += WAIT_NS;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+	} while (pthread_timedjoin_np(s->thread, NULL, &until) == ETIMEDOUT);
+}
+
 /* False: its nodes have to be gone through again. */
 static bool second_end(struct teller *first, struct second *s)
 {
 	bool ok;
 
-	if (first->scan->pulse.stopped)
-		atomic_store(&s->stop, true);
-	pthread_join(s->thread, NULL);
+	wait_for(first, s);
 	ok = !s->scan.model.anomaly_count;
 	if (s->scan.py && !py_reader_join(first->scan->py, s->scan.py))
 		ok = false;
