@@ -318,16 +318,10 @@ def a_process_that_does_not_trace_says_so(t, interpreter):
         t.equal((code, err), (0, ""), "the default page has no problem with it")
 
 
-def has_tornado(interpreter):
-    return subprocess.run([interpreter.path, "-c", "import tornado.web"], stderr=subprocess.DEVNULL,
-                          timeout=60).returncode == 0
-
-
 @check_each(FOUND, name=lambda i: i.name)
 def finds_the_line_in_a_tornado_server(t, interpreter):
     """The classic: a handler that hoards. The server knows nothing of us."""
-    if not has_tornado(interpreter):
-        skip("%s has no tornado" % interpreter.name)
+    interpreter.must_have("tornado.web")
     server = os.path.join(HERE, "tornado_worker.py")
     argv = [interpreter.path, "-X", "tracemalloc=25", server]
     core, child = t.core_of(argv)
