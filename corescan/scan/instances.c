@@ -152,7 +152,7 @@ static uint64_t left_keys(struct finder *f, const struct cs_block *dict)
 	struct py_obj o;
 	uint32_t node;
 
-	if (!py_object_at_block(py, dict, &o) || !(o.type->flags & PY_FLAG_DICT))
+	if (!py || !py_object_at_block(py, dict, &o) || !(o.type->flags & PY_FLAG_DICT))
 		return 0;
 	py_dict_place(py, o.addr, &at);
 	if (!at.values || !py_block_at(py, at.keys, &block) || block.state != CS_BLOCK_OWNED)
@@ -191,7 +191,7 @@ static void find_all(struct finder *f)
 		cs_pulse_at(&hg->scan->pulse, node, hg->nodes.count);
 		if (cs_pulse_stops(&hg->scan->pulse))
 			return;
-		if (block.state != CS_BLOCK_OBJECT)
+		if (block.state != CS_BLOCK_OBJECT && block.state != CS_BLOCK_TYPED)
 			continue;
 		type = cs_heap_graph_type(hg, node);
 		if (type != CS_NO_TYPE && f->wanted[type])
@@ -320,7 +320,7 @@ static bool choose_types(struct finder *f)
 	for (size_t i = 0; i < m->types.count; i++) {
 		const char *name = m->types.items[i].name;
 
-		f->wanted[i] = m->types.items[i].kind == CS_KIND_PYTHON &&
+		f->wanted[i] = m->types.items[i].kind != CS_KIND_RAW &&
 			       (is_pattern ? !fnmatch(f->wish->type, name, FNM_NOESCAPE) :
 					     !strcmp(f->wish->type, name));
 		any = any || f->wanted[i];

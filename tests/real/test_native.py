@@ -291,6 +291,18 @@ def views_of_the_graph_name_native_types(t, flags):
 
 
 
+@check_each([("native_worker.c", "struct conn"), ("native_worker.cc", "shop::Order")])
+def instances_of_a_type_are_the_recorded_ones(t, case):
+    source, name = case
+    core, truth = die(t, [built(source, "gcc -g -O2"), "globals"])
+    want = sorted(a for a, m in truth.items() if m[1] == name and m[0] in "v-")
+    rows = t.corescan_json([core, "--instances", name])["views"][0]["rows"]
+    t.equal(sorted(int(r["address"], 16) for r in rows), want, "addresses")
+    t.true(all(0 < r["bytes"] <= r["retained"] for r in rows), "each retains itself")
+    out = t.corescan([core, "--instances", re.split("[ :]", name)[-1]])[1]
+    t.true("did you mean %s?" % name in out, "the whole name is proposed: " + out)
+
+
 @check_each(["gcc -g -O2", "clang -g -O0"])
 def a_library_s_types_and_thread_local_variables_are_known(t, flags):
     if not shutil.which(flags.split()[0]):
