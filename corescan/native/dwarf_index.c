@@ -1,10 +1,7 @@
 /* DWARF 4 and 5. Entries nest: a stack of NT_DEPTH_MAX levels of ours, no recursion; inside
  * a level each entry lies behind the one before, so every walk ends. */
-#include "native/dwarf.h"
+#include "native/dwarf_die.h"
 #include "image/debug_file.h"
-
-#include <dwarf.h>
-#include <elfutils/libdw.h>
 
 _Static_assert(sizeof(Dwarf_Die) == sizeof(struct nt_die), "a Dwarf_Die is four words");
 
@@ -34,14 +31,6 @@ void nt_trouble(struct cs_native *n, const char *text)
 {
 	if (n->dwarf->trouble++ < TOLD_MAX)
 		cs_model_anomaly(n->model, "native.dwarf", 0, "%s", text);
-}
-
-static struct nt_die pack(const Dwarf_Die *die)
-{
-	struct nt_die out;
-
-	memcpy(&out, die, sizeof(out));
-	return out;
 }
 
 static uint64_t key_of(const Dwarf_Die *die)
@@ -81,7 +70,7 @@ static bool fixed_place(Dwarf_Attribute *attr, cs_addr *addr, bool *is_tls)
 
 static bool add_variable(struct walk *w, Dwarf_Die *die)
 {
-	struct nt_var var = {.die = pack(die), .module = w->module};
+	struct nt_var var = {.die = nt_pack(die), .module = w->module};
 	Dwarf_Attribute attr;
 
 	if (w->types_only || !dwarf_attr(die, DW_AT_location, &attr) ||
@@ -151,7 +140,7 @@ static size_t declared_scope(struct walk *w, Dwarf_Die *die, size_t prefix, cons
 static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct level *inner)
 {
 	const char *name = dwarf_diename(die);
-	struct nt_def def = {.die = pack(die), .module = w->module, .is_cxx = w->is_cxx};
+	struct nt_def def = {.die = nt_pack(die), .module = w->module, .is_cxx = w->is_cxx};
 	int size = dwarf_bytesize(die);
 	uint32_t nr = (uint32_t)w->d->defs.count;
 	size_t end;
@@ -357,7 +346,7 @@ static bool add_code(struct walk *w, Dwarf_Die *unit, uint32_t nr)
 static bool index_unit(struct walk *w, Dwarf_Die *die, Dwarf_Die *sub, uint8_t type)
 {
 	bool is_split = type == DW_UT_skeleton && sub->addr;
-	struct nt_unit unit = {.die = pack(is_split ? sub : die), .module = w->module};
+	struct nt_unit unit = {.die = nt_pack(is_split ? sub : die), .module = w->module};
 	uint32_t nr = (uint32_t)w->d->units.count;
 
 	if (type == DW_UT_skeleton && !sub->addr)
