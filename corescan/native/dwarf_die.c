@@ -62,6 +62,7 @@ bool nt_member_offset(Dwarf_Die *member, uint64_t *off)
 	*off = 0;
 	if (dwarf_attr(member, DW_AT_data_member_location, &attr))
 		return !dwarf_formudata(&attr, off);
-	return dwarf_tag(member) == DW_TAG_member && !dwarf_hasattr(member, DW_AT_data_bit_offset) &&
+	return dwarf_tag(member) == DW_TAG_member &&
+	       !dwarf_hasattr(member, DW_AT_data_bit_offset) &&
 	       !dwarf_hasattr(member, DW_AT_external) && !dwarf_hasattr(member, DW_AT_declaration);
 }

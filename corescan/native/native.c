@@ -1,5 +1,6 @@
 #include "native/native_state.h"
 #include "base/own.h"
+#include "image/elf_functions.h"
 #include "native/dwarf.h"
 
 #include <stdio.h>
@@ -266,6 +267,9 @@ void cs_native_destroy(struct cs_native *n)
 {
 	if (!n)
 		return;
+	for (size_t i = 0; n->functions && i < n->image->modules.count; i++)
+		cs_elf_functions_destroy(n->functions[i]);
+	free(n->functions);
 	nt_vtables_free(n);
 	nt_dwarf_free(n);
 	nt_hints_free(n->hints);

@@ -79,6 +79,7 @@ struct cs_native {
 	struct nt_vtable_names *vtable_names; /* of each module, made on first use */
 	struct nt_dwarf *dwarf;	    /* NULL: no module has debug data */
 	struct nt_hints *hints;	    /* NULL: none */
+	struct cs_elf_functions **functions; /* of each module, made on first use */
 	struct cs_map row_by_name;  /* of numbers and pointers */
 	uint64_t conflicts, counts[3]; /* counts: of facts, by how sure */
 	bool failed;		    /* no memory */
