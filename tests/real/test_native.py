@@ -272,10 +272,14 @@ def views_of_the_graph_name_native_types(t, flags):
     world = [a for a, m in truth.items() if m[1] == "World"][0]
     order = [a for a, m in truth.items() if m[1] == "shop::Order"][0]
     rows = t.corescan_json([core, "--dominators"])["views"][0]["rows"]
-    t.true(any(r["type"] == "World" for r in rows), "a World among the dominators")
+    t.true(any(r["type"] == "World" and r["name"].startswith("global_world (data of") for r in rows),
+           "a World among the dominators")
+    t.true(any(re.match(r"global_world\.tree\.(left|right)\b", r["name"]) for r in rows), "named by members")
     steps = t.corescan_json([core, "--why", hex(order)])["views"][0]["rows"]
     t.equal(steps[-1]["type"], "shop::Order", "where it leads")
-    t.true("World" in [s["type"] for s in steps], "it goes by a World")
+    t.equal((steps[0]["type"], steps[0]["edge"]), ("World", "global_world"), "the variable that holds it")
+    t.true(all(re.match(r"(\.|\[\d+\])\w+", s["edge"]) for s in steps[1:] if s["from"].startswith("World")),
+           "by its members: %s" % [s["edge"] for s in steps])
     code, out, _ = t.corescan([core, "--object", hex(world)])
     t.true("global global_world" in out and "exact" in out and re.search("type +World", out),
            "what is known of a block: " + out[:600])
@@ -301,6 +305,24 @@ def instances_of_a_type_are_the_recorded_ones(t, case):
     t.true(all(0 < r["bytes"] <= r["retained"] for r in rows), "each retains itself")
     out = t.corescan([core, "--instances", re.split("[ :]", name)[-1]])[1]
     t.true("did you mean %s?" % name in out, "the whole name is proposed: " + out)
+
+
+@check_each(["gcc -g -O2", "gcc -gdwarf-4 -O0", "clang -g -O2", "clang -gdwarf-4 -O1"])
+def members_hold_what_the_process_says(t, flags):
+    core, child = t.kernel_core([build(t, "member_worker.cc", flags)])
+    truth = dict(line.split(" = ", 1) for line in child.lines if " = " in line)
+    at = "0x" + truth.pop("at")
+    rows = t.corescan_json([core, "--object", at])["views"][0]["rows"]
+    found = dict(r["value"].split(" = ", 1) for r in rows if r["field"] == "member")
+    t.equal(found, truth, "members")
+    shy = t.corescan_json([core, "--object", at, "--no-values"])["views"][0]["rows"]
+    shy = dict(r["value"].split(" = ", 1) for r in shy if r["field"] == "member")
+    t.equal(shy["i32"], truth["i32"], "numbers are told")
+    t.true(not re.search("hello|word|short|qqq", str(list(shy.values()))), "texts are not")
+    asked = ["i32", "middle", "other.next.number", "inner.x", "brief", "other.nothing"]
+    row = t.corescan_json([core, "--instances", "Thing", "--attrs", ",".join(asked)])["views"][0]["rows"][0]
+    t.equal([row[a] for a in asked], [int(truth["i32"]), int(truth["middle"]), 43, 7, truth["brief"], None],
+            "as attributes")
 
 
 @check_each(["gcc -g -O2", "clang -g -O0"])
