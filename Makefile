@@ -27,11 +27,16 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wswitch-enum \
 CPPFLAGS += -D_GNU_SOURCE -DCS_VERSION='"$(VERSION)"' -Iinclude -Icorescan
 LANGUAGE := -std=gnu11 -g $(WARN) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
-LDLIBS   += -ldw -lelf -lpthread
+CAPSTONE := $(shell pkg-config --libs capstone 2>/dev/null)
+ifeq ($(CAPSTONE)$(filter clean,$(MAKECMDGOALS)),)
+$(error capstone is missing: apt-get install libcapstone-dev pkg-config)
+endif
+CPPFLAGS += $(shell pkg-config --cflags-only-I capstone 2>/dev/null)
+LDLIBS   += -ldw -lelf -lpthread $(CAPSTONE)
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
-	    corescan/glibc/*.c corescan/cpython/*.c corescan/native/*.c corescan/graph/*.c \
-	    corescan/report/*.c corescan/scan/*.c)
+	    corescan/glibc/*.c corescan/cpython/*.c corescan/native/*.c corescan/code/*.c \
+	    corescan/graph/*.c corescan/report/*.c corescan/scan/*.c)
 CLI_SRC  := $(wildcard corescan/cli/*.c)
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 CLI_OBJ  := $(CLI_SRC:%.c=$(B)/obj/%.o)

@@ -1,0 +1,219 @@
+#!/usr/bin/env python3
+"""Allocation sites in machine code, against objdump, the compiler's debug data, and what the
+process recorded: (address, line, size) of each block.
+
+BUILD is where tests/real/tool_code and tool_calls were built.
+"""
+import collections
+import os
+import random
+import re
+import shutil
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "support"))
+import harness
+from harness import check_each, main, skip
+
+BUILD = os.environ.get("BUILD", os.path.join(harness.ROOT, "build"))
+TOOL = os.path.join(BUILD, "tests", "real", "tool_code")
+CALLS = os.path.join(BUILD, "tests", "real", "tool_calls")
+MUTANTS = int(os.environ.get("CORESCAN_MUTANTS", "60"))
+PLAIN = {"__libc_malloc": "malloc", "__libc_calloc": "calloc", "__libc_realloc": "realloc",
+         "__libc_memalign": "memalign", "__libc_valloc": "valloc", "__libc_pvalloc": "pvalloc",
+         "__strdup": "strdup", "__strndup": "strndup", "__posix_memalign": "posix_memalign",
+         "__libc_reallocarray": "reallocarray", "__malloc": "malloc", "__calloc": "calloc",
+         "__realloc": "realloc", "__asprintf": "asprintf", "___asprintf": "asprintf",
+         "__memalign": "memalign", "__getline": "getline", "__wcsdup": "wcsdup",
+         "___vasprintf": "vasprintf"}
+NAMES = set(PLAIN.values()) | {"aligned_alloc", "wcsdup", "_Znwm", "_Znam", "asprintf", "getline"} | {
+    domain + what for domain in ("PyMem_", "PyObject_", "PyMem_Raw") for what in
+    ("Malloc", "Calloc", "Realloc")}
+Site = collections.namedtuple("Site", "kind size way callee")
+
+
+def output(argv, **more):
+    done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=600, **more)
+    if done.returncode:
+        raise RuntimeError("%s exits with %d: %s" % (argv[0], done.returncode, done.stderr.decode()[-300:]))
+    return done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def sites_in(path):
+    """address -> Site; seconds."""
+    if not os.path.exists(TOOL):
+        skip("%s is not built" % TOOL)
+    out, err = output([TOOL, path], env=dict(os.environ, ASAN_OPTIONS="detect_leaks=0"))
+    found = {}
+    for line in out.splitlines():
+        addr, kind, size, way, callee = line.split(" ", 4)
+        found[int(addr, 16)] = Site(kind, int(size), way, PLAIN.get(callee, callee))
+    return found, float(err.split()[0])
+
+
+LINE = re.compile(r" +([0-9a-f]+):\t(?:bnd |addr32 |notrack |data16 |rex\S* |[cd]s )*(?:call|j\w+) .*"
+                  r"<([\w.]+?)(?:@plt|@@?[\w.]+)?>\s*$")
+
+
+def calls_in(path):
+    """address -> callee, by objdump; calls through pointers that relocations fill too."""
+    if not shutil.which("objdump"):
+        skip("no objdump")
+    found, section = {}, ""
+    out, _ = output(["objdump", "-d", "--no-show-raw-insn", path])
+    for line in out.splitlines():
+        if line.startswith("Disassembly"):
+            section = line
+        m = LINE.match(line)
+        name = m and PLAIN.get(m[2], m[2])
+        if name in NAMES and ".plt" not in section:
+            found[int(m[1], 16)] = name
+    return found
+
+
+REAL = [p for p in ("/usr/bin/python3.11", "/usr/bin/python3", "/usr/bin/git", "/usr/bin/redis-server", "/usr/bin/ninja",
+                    "/usr/bin/gdb", "/lib/x86_64-linux-gnu/libc.so.6", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6",
+                    "/usr/lib/x86_64-linux-gnu/libcrypto.so.3") if os.path.exists(p)]
+REAL += [p for p in (os.path.join(os.path.dirname(i.real), "..", "lib", "libpython%d.%d.so.1.0" % i.version[:2])
+                     for i in harness.interpreters()[0]) if os.path.exists(p)]
+
+
+@check_each(REAL, name=lambda path: path.replace(os.path.expanduser("~"), "~"))
+def a_real_program_s_calls_are_those_objdump_sees(t, path):
+    want = calls_in(path)
+    found, seconds = sites_in(path)
+    got = {a: s.callee for a, s in found.items() if s.callee in NAMES}
+    t.equal(sorted(set(want) - set(got))[:5], [], "calls not found")
+    t.equal(sorted(set(got) - set(want))[:5], [], "calls that are none")
+    t.equal(got, want, "whom they call")
+    kinds = collections.Counter(s.kind for s in found.values())
+    print("    %s: %d calls, %d with those of wrappers, %d of them of constant size, %.2f s" % (
+        os.path.basename(path), len(want), len(found), kinds["constant"], seconds))
+
+
+@check_each(REAL, name=lambda path: path.replace(os.path.expanduser("~"), "~"))
+def constants_are_those_of_the_debug_data(t, path):
+    if not os.path.exists(CALLS):
+        skip("%s is not built" % CALLS)
+    if ".debug_info" not in output(["readelf", "-SW", path])[0]:
+        skip("%s has no debug data" % path)
+    same_constants(t, path)
+
+
+def same_constants(t, path):
+    """gcc's call sites against ours, at the addresses both know."""
+    out, _ = output([CALLS, path])
+    told = {int(line.split()[0], 16): line.split()[1] for line in out.splitlines()}
+    found, _ = sites_in(path)
+    ends = returns_of(path, found)
+    both = [(told[e], s) for e, s in ends.items() if e in told]
+    t.true(len(both) > 0, "some are in both")
+    agree = sum(s.kind == "constant" and told_size == str(s.size) for told_size, s in both)
+    wrong = [(w, s) for w, s in both if s.kind == "constant" and w not in ("-", str(s.size))]
+    missed = [(w, s) for w, s in both if s.kind != "constant" and w != "-"]
+    t.equal(wrong[:3], [], "constants that differ")
+    t.true(len(missed) <= len(both) // 50, "constants missed: %d, %s" % (len(missed), missed[:3]))
+    print("    %s: %d sites of debug data, %d found here too, %d constants agree, 0 differ, %d missed" % (
+        os.path.basename(path), len(told), len(both), agree, len(missed)))
+    return len(told), len(both)
+
+
+def returns_of(path, found):
+    """Where each call returns to: the next line of objdump."""
+    ends, last = {}, None
+    out, _ = output(["objdump", "-d", "--no-show-raw-insn", path])
+    for line in out.splitlines():
+        m = re.match(r" +([0-9a-f]+):\t", line)
+        if not m:
+            continue
+        addr = int(m[1], 16)
+        if last in found:
+            ends[addr] = found[last]
+        last = addr
+    return ends
+
+
+# ---- workers
+
+def build(t, source, flags):
+    compiler, out = flags.split()[0], os.path.join(t.dir, "worker")
+    if source.endswith(".cc"):
+        compiler = {"gcc": "g++", "clang": "clang++"}[compiler]
+    if not shutil.which(compiler):
+        skip("no %s" % compiler)
+    output([compiler] + flags.split()[1:] + ["-w", os.path.join(HERE, source), "-o", out], cwd=t.dir)
+    return out
+
+
+FLAGS = ["gcc -O0", "gcc -O1 -no-pie", "gcc -O2", "gcc -O2 -fno-plt", "gcc -O2 -fcf-protection -z ibtplt",
+         "gcc -O2 -no-pie -fno-plt", "gcc -O2 -z now", "gcc -O3 -flto", "gcc -Os", "gcc -O2 -static", "clang -O0",
+         "clang -O2", "clang -O3 -no-pie"]
+SOURCES = [(source, flags) for source in ("code_worker.c", "code_worker.cc") for flags in FLAGS]
+
+
+@check_each(SOURCES, name=lambda case: "%s, %s" % case)
+def every_call_is_found_however_it_was_compiled(t, case):
+    path = build(t, *case)
+    want = calls_in(path)
+    found, _ = sites_in(path)
+    got = {a: s.callee for a, s in found.items() if s.callee in NAMES}
+    t.true(len(want) > 5, "there are calls")
+    t.equal(got, want, "calls")
+    if "-static" in case[1]:
+        return
+    # without symbols the same, but for functions that only had a name
+    output(["strip", "--strip-all", path])
+    again, _ = sites_in(path)
+    t.equal({a for a in found if a not in again}, set(), "sites lost without symbols")
+    t.equal({a: (s.kind, s.size) for a, s in again.items() if a in found},
+            {a: (s.kind, s.size) for a, s in found.items()}, "what is known of them")
+
+
+@check_each([c for c in SOURCES if c[1] in ("gcc -O1 -no-pie", "gcc -O2", "gcc -O3 -flto", "gcc -Os")],
+            name=lambda case: "%s, %s" % case)
+def constants_are_what_the_compiler_says(t, case):
+    if not os.path.exists(CALLS):
+        skip("%s is not built" % CALLS)
+    told, both = same_constants(t, build(t, case[0], case[1] + " -g"))
+    t.true(both >= told * 0.95, "%d of %d" % (both, told))
+
+
+# ---- spoiled files
+
+def spoil(data, rng):
+    """Headers, tables and code of an ELF file with some bytes changed."""
+    data = bytearray(data)
+    for _ in range(rng.choice((1, 3, 10, 100))):
+        where = rng.choice(("head", "sections", "any", "any"))
+        if where == "head":
+            at = rng.randrange(0x40 + 13 * 56)
+        elif where == "sections":
+            at = int.from_bytes(data[40:48], "little") % len(data) + rng.randrange(30 * 64)
+        else:
+            at = rng.randrange(len(data))
+        width = rng.choice((1, 4, 8))
+        value = rng.choice((0, 1, 0x7fffffff, (1 << 64) - 1, rng.getrandbits(64), len(data)))
+        if at + width <= len(data):
+            data[at:at + width] = (value & ((1 << 8 * width) - 1)).to_bytes(width, "little")
+    return bytes(data)
+
+
+@check_each([("code_worker.c", "gcc -O2"), ("code_worker.cc", "clang -O2")], name=lambda case: case[0])
+def spoiled_files_give_fewer_sites_and_no_trouble(t, case):
+    path = build(t, *case)
+    sites_in(path)
+    with open(path, "rb") as f:
+        data = f.read()
+    spoiled = os.path.join(t.dir, "spoiled")
+    for seed in range(MUTANTS):
+        with open(spoiled, "wb") as f:
+            f.write(spoil(data, random.Random(seed)))
+        done = subprocess.run([TOOL, spoiled], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=60)
+        if not t.true(done.returncode in (0, 3), "mutant %d: exits with %d: %s" % (
+                seed, done.returncode, done.stderr.decode()[-300:])):
+            break
+
+
+main()
