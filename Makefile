@@ -5,6 +5,7 @@
 # make fuzz       spoiled cores until you stop it (clang)
 # make bench      speed and memory as ratios to `cat CORE`
 #                 make bench-graph    of the graph's algorithms alone
+#                 make bench-dwarf FILE=...   of the index of a file's debug data
 # make install    PREFIX=/usr/local DESTDIR=
 #                 GDBDIR=/usr/share/gdb/python/gdb/command (below PREFIX when that is another):
 #                 what GDB reads at its start; the commands themselves go to PREFIX/share/corescan/gdb
@@ -145,9 +146,12 @@ bench: all
 # tests/bench/graph.c alone, without a core
 bench-graph: $(B)/tests/bench/graph
 	$<
-$(B)/tests/bench/graph: tests/bench/graph.c $(B)/libcorescan.a
+# FILE: an ELF file with debug data, the bigger the better
+bench-dwarf: $(B)/tests/bench/dwarf
+	$< $(FILE)
+$(B)/tests/bench/graph $(B)/tests/bench/dwarf: $(B)/%: %.c $(B)/libcorescan.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a $(LDLIBS) -o $@
 
 install: all install-gdb
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
@@ -168,4 +172,4 @@ clean:
 	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings fuzz bench bench-graph install install-gdb clean
+.PHONY: all check check-run clang-warnings fuzz bench bench-graph bench-dwarf install install-gdb clean

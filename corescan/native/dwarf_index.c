@@ -96,9 +96,8 @@ static bool add_variable(struct walk *w, Dwarf_Die *die)
 /* --- structs and classes --- */
 
 /* A definition for a name; two of different size in the target leave the name without one. */
-static bool name_definition(struct walk *w, const struct nt_def *def, uint32_t nr)
+static bool name_definition(struct walk *w, const struct nt_def *def, uint64_t key, uint32_t nr)
 {
-	uint64_t key = nt_name_key(def->name);
 	uint32_t other;
 
 	if (!def->size)
@@ -112,11 +111,11 @@ static bool name_definition(struct walk *w, const struct nt_def *def, uint32_t n
 }
 
 /* A text of the same name that is kept already. */
-static const char *keep_name(struct walk *w, size_t len)
+static const char *keep_name(struct walk *w, size_t len, uint64_t key)
 {
 	uint32_t nr;
 
-	if (cs_map_get(&w->d->def_by_name, nt_name_key(w->prefix), &nr) && nr != NT_AMBIGUOUS &&
+	if (cs_map_get(&w->d->def_by_name, key, &nr) && nr != NT_AMBIGUOUS &&
 	    !strcmp(w->d->defs.items[nr].name, w->prefix))
 		return w->d->defs.items[nr].name;
 	return cs_arena_text(&w->n->model->strings, w->prefix, len);
@@ -154,6 +153,7 @@ static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct lev
 	struct nt_def def = {.die = pack(die), .module = w->module, .is_cxx = w->is_cxx};
 	int size = dwarf_bytesize(die);
 	uint32_t nr = (uint32_t)w->d->defs.count;
+	uint64_t key;
 	size_t end;
 
 	*inner = (struct level){.prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS};
@@ -161,10 +161,11 @@ static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct lev
 		return true;
 	prefix = declared_scope(w, die, prefix, &name);
 	end = add_scope(w, prefix, name, "");
-	def.name = keep_name(w, end);
+	key = nt_name_key(w->prefix);
+	def.name = keep_name(w, end, key);
 	def.size = size > 0 && !dwarf_hasattr(die, DW_AT_declaration) ? (uint64_t)size : 0;
 	if (!def.name || !cs_vec_push(&w->d->defs, def) ||
-	    !cs_map_put(&w->d->def_by_die, key_of(die), nr) || !name_definition(w, &def, nr))
+	    !cs_map_put(&w->d->def_by_die, key_of(die), nr) || !name_definition(w, &def, key, nr))
 		return false;
 	inner->prefix = add_scope(w, end, "", "::");
 	inner->def = nr;
