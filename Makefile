@@ -28,7 +28,7 @@ WARN     := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wformat=2 -Wswitch-enum \
 CPPFLAGS += -D_GNU_SOURCE -DCS_VERSION='"$(VERSION)"' -Iinclude -Icorescan
 LANGUAGE := -std=gnu11 -g $(WARN) $(WERROR) -fPIC -fvisibility=hidden
 CFLAGS   += $(LANGUAGE) $(OPT) $(SAN) -MMD -MP
-LDLIBS   += -ldw -lelf -lpthread
+LDLIBS   += -ldw -lelf -lpthread -ldl
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
 	    corescan/glibc/*.c corescan/cpython/*.c corescan/native/*.c corescan/graph/*.c \

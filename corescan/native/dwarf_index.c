@@ -2,6 +2,7 @@
  * a level each entry lies behind the one before, so every walk ends. */
 #include "native/dwarf.h"
 #include "image/debug_file.h"
+#include "native/dwarf_split.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
@@ -22,6 +23,7 @@ struct level {
 struct walk {
 	struct cs_native *n;
 	struct nt_dwarf *d;
+	const struct cs_elf *elf;
 	uint32_t module;
 	uint64_t bias;
 	bool is_cxx, types_only; /* types_only: a file that several share, it has no addresses */
@@ -355,39 +357,39 @@ static bool add_code(struct walk *w, Dwarf_Die *unit, uint32_t nr)
 	return true;
 }
 
-static bool index_unit(struct walk *w, Dwarf_Die *die, Dwarf_Die *sub, uint8_t type)
+static bool index_unit(struct walk *w, Dwarf_Die *die, uint8_t type)
 {
-	bool is_split = type == DW_UT_skeleton && sub->addr;
-	struct nt_unit unit = {.die = pack(is_split ? sub : die), .module = w->module};
+	struct nt_unit unit = {.die = pack(die), .module = w->module};
 	uint32_t nr = (uint32_t)w->d->units.count;
+	Dwarf_Die inner = *die;
 
-	if (type == DW_UT_skeleton && !sub->addr)
-		nt_trouble(w->n, "a .dwo file with debug data is not where it was when the program "
-				 "was built");
-	if (dwarf_tag(die) == DW_TAG_compile_unit || dwarf_tag(die) == DW_TAG_type_unit || is_split)
-		w->is_cxx = is_cxx(is_split ? sub : die);
+	if (type == DW_UT_skeleton && nt_split_unit(w->n, w->elf, &unit.die, &unit.die))
+		memcpy(&inner, &unit.die, sizeof(inner));
+	else if (type == DW_UT_skeleton)
+		unit.die = pack(die);
+	if (dwarf_tag(&inner) == DW_TAG_compile_unit || dwarf_tag(&inner) == DW_TAG_type_unit)
+		w->is_cxx = is_cxx(&inner);
 	unit.is_cxx = w->is_cxx;
 	if (nr >= NT_UNITS_MAX || !cs_vec_push(&w->d->units, unit))
 		return nr >= NT_UNITS_MAX;
 	if (!w->types_only && dwarf_tag(die) != DW_TAG_partial_unit && !add_code(w, die, nr))
 		return false;
-	return walk_unit(w, is_split ? sub : die);
+	return walk_unit(w, &inner);
 }
 
 static bool index_file(struct walk *w, Dwarf *dw)
 {
-	Dwarf_Die die, sub;
+	Dwarf_Die die;
 	Dwarf_CU *cu = NULL;
 	Dwarf_Half version;
 	uint8_t type;
 	int got = 0;
 
 	for (int i = 0; i < NT_UNITS_MAX && !cs_pulse_look(w->n->model->pulse); i++) {
-		memset(&sub, 0, sizeof(sub));
-		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, &sub);
+		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL);
 		if (got)
 			break;
-		if (!index_unit(w, &die, &sub, type))
+		if (!index_unit(w, &die, type))
 			return false;
 	}
 	if (got < 0)
@@ -449,12 +451,14 @@ static bool index_module(struct walk *w, size_t nr)
 		nt_trouble(w->n, "debug data cannot be read");
 		return true;
 	}
+	nt_tell_unshared(w->n, elf);
+	w->elf = elf;
 	w->module = (uint32_t)nr;
 	w->bias = w->n->image->modules.items[nr].bias;
 	w->is_cxx = w->types_only = false;
 	if (!index_file(w, dw))
 		return false;
-	shared = dwarf_getalt(dw);
+	shared = cs_elf_shared(elf) ? dwarf_getalt(dw) : NULL;
 	w->types_only = true;
 	return !shared || index_file(w, shared);
 }
