@@ -62,15 +62,20 @@ def built(source, flags):
     return Shelf.made[source, flags]
 
 
-def die(t, argv):
-    """Run until it dies: the core, and (mark, type) of each address."""
-    core, child = t.kernel_core(argv)
+def truth_of(child):
+    """(mark, type) of each address."""
     truth = {}
     for line in child.lines:
         parts = line.split(" ", 2)
         if len(parts) == 3 and re.fullmatch("[0-9a-f]+", parts[0]):
             truth[int(parts[0], 16)] = (parts[1], parts[2])
-    return core, truth
+    return truth
+
+
+def die(t, argv):
+    """Run until it dies: the core, and what truth_of() says."""
+    core, child = t.kernel_core(argv)
+    return core, truth_of(child)
 
 
 def types_of(target, debug_dir=None, hints=None):
@@ -157,6 +162,14 @@ def objects_with_a_vtable_are_known_without_debug_data(t, flags):
     for name, count in want.items():
         t.equal(rows.get(name), count, "objects of " + name)
 
+
+@check_each(["gcc -O2", "gcc -O2 -s", "gcc -g -O2"])
+def gcore_leaves_code_out_and_vtables_are_known_all_the_same(t, flags):
+    child = t.start([build(t, "native_worker.cc", flags), "globals", "wait"])
+    child.wait_line()
+    core, truth = t.gcore_of(child.pid), truth_of(child)
+    child.end()
+    compare(t, truth, types_of(core)[0], "v", 1.0, flags + ", gcore")
 
 
 LEVELS = ["gcc -g -O0", "gcc -g -O2", "gcc -g -O3 -flto", "gcc -gdwarf-4 -O1", "clang -g -O2", "clang -gdwarf-4 -O0"]
