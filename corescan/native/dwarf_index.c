@@ -491,6 +491,7 @@ void nt_dwarf_free(struct cs_native *n)
 	cs_map_deinit(&d->type_by_key);
 	cs_vec_free(&d->objects);
 	cs_map_deinit(&d->seen);
+	cs_vec_free(&d->slack);
 	free(d);
 	n->dwarf = NULL;
 }

@@ -128,6 +128,7 @@ static uint32_t add_plain(struct cs_native *n, Dwarf_Die *die, const char *alias
 		t.name = cs_arena_copy(&n->model->strings, name);
 		break;
 	default: /* functions, pointers to members, what is new */
+		t.is_code = tag == DW_TAG_subroutine_type;
 		break;
 	}
 	if (!t.name)

@@ -24,10 +24,12 @@ struct cs_native;
 enum cs_native_how { /* ascending: what says more */
 	CS_NATIVE_NONE,
 	CS_NATIVE_PREFIX,    /* begins like it; more follows */
+	CS_NATIVE_BASE,	     /* it, or one of those that begin with it */
 	CS_NATIVE_OPAQUE,    /* a pointer to a type nobody defines here */
 	CS_NATIVE_TEXT,	     /* char *: text or bytes */
 	CS_NATIVE_ARRAY,     /* a pointer's type several times */
 	CS_NATIVE_INTRUSIVE, /* a link inside it, as in the one before */
+	CS_NATIVE_DERIVED,   /* begins with a pointer's type, and a tag or its size tells the rest */
 	CS_NATIVE_FLEXIBLE,  /* its last member has no end of its own */
 	CS_NATIVE_POINTER,   /* a pointer's type, and the size is right */
 	CS_NATIVE_CONTAINER, /* a container's node or items */
@@ -46,8 +48,9 @@ struct cs_native_fact {
 	enum cs_type_kind kind;
 	enum cs_native_how how;
 	enum cs_native_sure sure;
-	bool is_array;
+	bool is_array, or_derived; /* or_derived: or one of those that begin with it */
 	uint64_t items; /* of an array */
+	uint32_t candidates; /* types that fit, where others begin with it; 0: it is this one */
 	uint32_t row;	/* in model->types; CS_NATIVE_NO_ROW: a candidate */
 	cs_addr via;	/* block that says so, 0: none */
 	const char *via_name; /* its type, or what it is: "global pool"; "" */

@@ -118,6 +118,8 @@ static void say_native(struct pen *pen, struct cs_scan *scan, const struct cs_bl
 		say_number(pen, "items", f.items, false);
 	say(pen, "evidence", "%s", cs_native_how_words[f.how]);
 	say(pen, "confidence", "%s", cs_native_sure_words[f.sure]);
+	if (f.candidates)
+		say_number(pen, "candidates", f.candidates, false);
 	if (f.via)
 		say(pen, "via", CS_ADDR "%s%s", f.via, *f.via_name ? " " : "", f.via_name);
 	else if (*f.via_name)
