@@ -156,6 +156,7 @@ static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alia
 static uint64_t array_items(Dwarf_Die *die)
 {
 	uint64_t items = 1, count;
+	const void *before;
 	Dwarf_Die child;
 	bool any = false;
 
@@ -164,6 +165,8 @@ static uint64_t array_items(Dwarf_Die *die)
 	do {
 		Dwarf_Attribute attr;
 		Dwarf_Word word;
+
+		before = child.addr;
 
 		if (dwarf_tag(&child) != DW_TAG_subrange_type)
 			continue;
@@ -177,7 +180,7 @@ static uint64_t array_items(Dwarf_Die *die)
 			return 0;
 		if (!cs_mul(items, count, &items))
 			return 0;
-	} while (!dwarf_siblingof(&child, &child));
+	} while (!dwarf_siblingof(&child, &child) && child.addr > before);
 	return any ? items : 0;
 }
 
@@ -451,11 +454,13 @@ static bool add_member(struct flat *f, const struct part *part, Dwarf_Die *membe
 static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 {
 	Dwarf_Die child, type;
+	const void *before;
 	uint32_t nr;
 
 	if (dwarf_child(die, &child))
 		return true;
 	do {
+		before = child.addr;
 		if (dwarf_tag(&child) != DW_TAG_template_type_parameter ||
 		    !type_entry(&child, &type))
 			continue;
@@ -463,7 +468,7 @@ static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 		if (f->n->types.items[nr].kind == NT_POINTER)
 			return add_slot(f, part, part->off, nr, 1, NULL);
 		return add_part(f, part, part->off, nr);
-	} while (!dwarf_siblingof(&child, &child));
+	} while (!dwarf_siblingof(&child, &child) && child.addr > before);
 	return true;
 }
 
