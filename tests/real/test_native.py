@@ -109,7 +109,7 @@ def plain(name):
 
 
 def wanted(mark, name):
-    return plain(name) + ("[]" if mark in "ast" else "")
+    return plain(name) + ("[]" if mark in "astw" else "")
 
 
 def compare(t, truth, found, marks, share, what):
@@ -224,6 +224,14 @@ def structs_behind_a_common_header_are_told_apart_by_their_tag(t, flags):
     t.equal(anomalies, [], "anomalies")
     compare(t, truth, found, "d", 0.99, flags + ", tags")
     compare(t, truth, found, "-t", 0.99, flags + ", the rest")
+
+
+@check_each(IDIOMS)
+def what_void_pointers_lead_to_is_told_by_their_neighbours(t, flags):
+    core, truth = die(t, [built("native_idioms.c", flags)])
+    found, _ = types_of(core)
+    compare(t, truth, found, "vwb", 0.99, flags + ", void *")
+    compare(t, truth, found, "m", 0.0, flags + ", all sorts in one list")
 
 
 @check_each(["gcc -g -O1"])
@@ -400,7 +408,8 @@ def replace(path, data):
         f.write(data)
 
 
-@check_each([("native_worker.c", 1), ("native_worker.cc", 2)], name=lambda case: case[0])
+@check_each([("native_worker.c", 1), ("native_worker.cc", 2), ("native_idioms.c", 3)],
+            name=lambda case: case[0])
 def spoiled_debug_data_cost_types_and_nothing_else(t, case):
     source, first = case
     path = build(t, source, "gcc -g -O2")
