@@ -12,6 +12,7 @@ const char *const cs_native_how_words[CS_NATIVE_HOWS] = {
 	[CS_NATIVE_BASE] = "a pointer of this type leads to it; others begin with this type",
 	[CS_NATIVE_OPAQUE] = "a pointer of this type leads to it; nobody says how big that is",
 	[CS_NATIVE_TEXT] = "a pointer to characters leads to it",
+	[CS_NATIVE_SHAPE] = "a container counts it, leads to it and is led to as this library's do",
 	[CS_NATIVE_HEADER] = "a pointer to text leads right behind it, where it ends",
 	[CS_NATIVE_SLOT] = "a void pointer leads to it, like others of its container or kind",
 	[CS_NATIVE_ARRAY] = "a pointer of this type leads to it, and several fit",
@@ -243,6 +244,8 @@ static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *er
 		st = nt_vtables(n, err);
 	if (!st && !n->failed && n->dwarf)
 		st = follow_pointers(n, err);
+	if (!st && !n->failed && nt_vtables_there(n))
+		st = nt_shapes(n, err);
 	if (!st && n->failed)
 		st = no_memory(err);
 	if (!st)
