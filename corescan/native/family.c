@@ -17,6 +17,8 @@
 enum {
 	LOWEST = 1 << 16, /* no pointer is less */
 	DEEP_MAX = 2,
+	SLOTS_DEEP = 16,
+	SLOTS_LOOKED = 256,
 	BASES_MAX = 64,
 	GROUPS_MAX = 1 << 12,
 	CANDIDATES_MAX = NT_KIN_MAX + 1,
@@ -170,14 +172,14 @@ static int judge_all(struct cs_native *n, uint32_t type, cs_addr addr, unsigned 
 	t = n->types.items[type];
 	if (is_pointer_as_text(n, &t, addr))
 		return -1;
-	for (uint32_t i = 0; i < t.slots; i++) {
+	for (uint32_t i = 0; i < t.slots && i < SLOTS_LOOKED; i++) {
 		struct nt_slot slot = n->slots.items[t.first + i];
 		cs_addr word;
 		int one;
 
 		if (slot.in_union || !cs_mem_u64(n->image->mem, addr + slot.off, &word))
 			continue;
-		one = judge(n, slot.target, word, deep);
+		one = judge(n, slot.target, word, i < SLOTS_DEEP ? deep : 0);
 		if (one < 0)
 			return -1;
 		proofs += one;

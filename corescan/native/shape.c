@@ -11,7 +11,14 @@
  *  string         text, length, capacity (16 and more: in a block of its own) */
 #include "native/native_state.h"
 
-enum { NODE_HEIGHT = 128, CHUNK_MAX = 1 << 20, PAGE = 4096, WORDS = 10 };
+enum {
+	NODE_HEIGHT = 128,
+	CHUNK_MAX = 1 << 20,
+	PAGE = 4096,
+	WORDS = 10,
+	STEPS_A_NODE = 16,
+	STEPS_MIN = 1 << 20
+};
 
 enum shape { TREE, LIST, HASH, BUCKETS, CHUNK, CHUNKS, VECTOR, STRING, SHAPES };
 
@@ -30,6 +37,8 @@ struct shapes {
 	struct cs_native *n;
 	uint32_t types[SHAPES];
 	uint32_t via;	   /* who holds what is looked at */
+	uint64_t *lost;	   /* bit by node: on from here something is no list's node */
+	uint64_t steps;	   /* that may still be made along links that prove nothing yet */
 	bool vectors_only; /* at last: parts of other containers look like vectors too */
 };
 
@@ -142,18 +151,37 @@ static bool is_tree_node(struct shapes *s, cs_addr node)
 
 /* --- owners: memory of which p are the words from addr on, `left` bytes of them --- */
 
+static bool may_step(struct shapes *s)
+{
+	if (!s->steps || cs_pulse_stops(s->n->model->pulse))
+		return false;
+	s->steps--;
+	return true;
+}
+
+/* No list through any of those that a walk met before it came to what is no node. */
+static void lose(struct shapes *s, cs_addr at, uint64_t steps)
+{
+	for (; steps--; at = word_at(s, at))
+		cs_bit_set(s->lost, cs_node_at(&s->n->nodes, at));
+}
+
 static bool is_list(struct shapes *s, cs_addr addr, const uint64_t *w)
 {
 	cs_addr at = w[0], before = addr;
+	uint32_t node = cs_node_at(&s->n->nodes, at);
 	struct cs_block block;
 
 	if (!w[2] || w[2] > s->n->nodes.count || word_at(s, w[0] + 8) != addr ||
-	    word_at(s, w[1]) != addr)
+	    word_at(s, w[1]) != addr || node == CS_NO_NODE || cs_bit(s->lost, node))
 		return false;
 	for (uint64_t i = 0; i < w[2]; i++) {
-		if (cs_pulse_stops(s->n->model->pulse) || !begins(s, at, &block) ||
-		    block.len < 24 || word_at(s, at + 8) != before)
+		if (!may_step(s))
 			return false;
+		if (!begins(s, at, &block) || block.len < 24 || word_at(s, at + 8) != before) {
+			lose(s, w[0], i);
+			return false;
+		}
 		before = at;
 		at = word_at(s, at);
 	}
@@ -185,8 +213,7 @@ static bool are_buckets(struct shapes *s, cs_addr addr, const uint64_t *w)
 	for (uint64_t i = 0; i < w[1]; i++) {
 		cs_addr to = word_at(s, w[0] + 8 * i);
 
-		if (cs_pulse_stops(s->n->model->pulse) ||
-		    (to && to != addr + 16 && !begins(s, to, &block)))
+		if (!may_step(s) || (to && to != addr + 16 && !begins(s, to, &block)))
 			return false;
 		own += to == addr + 16;
 	}
@@ -203,7 +230,7 @@ static bool is_hash_table(struct shapes *s, cs_addr addr, const uint64_t *w)
 	    !(has_block ? is_room(&block, 8 * w[1]) : w[0] == addr + 48 && w[1] == 1))
 		return false;
 	for (uint64_t i = 0; i < w[3]; i++, at = word_at(s, at))
-		if (cs_pulse_stops(s->n->model->pulse) || !begins(s, at, &block))
+		if (!may_step(s) || !begins(s, at, &block))
 			return false;
 	return !at && are_buckets(s, addr, w);
 }
@@ -229,7 +256,7 @@ static bool is_deque(struct shapes *s, const uint64_t *w)
 	    word_at(s, w[9]) != w[7])
 		return false;
 	for (cs_addr at = w[5]; at <= w[9]; at += 8)
-		if (!begins(s, word_at(s, at), &first) || !is_room(&first, chunk))
+		if (!may_step(s) || !begins(s, word_at(s, at), &first) || !is_room(&first, chunk))
 			return false;
 	return true;
 }
@@ -350,11 +377,16 @@ cs_status nt_shapes(struct cs_native *n, struct cs_error *err)
 {
 	struct shapes s = {.n = n, .via = n->nodes.count};
 
+	s.steps = (uint64_t)n->nodes.count * STEPS_A_NODE + STEPS_MIN;
+	s.lost = calloc((size_t)n->nodes.count / 64 + 1, sizeof(*s.lost));
+	if (!s.lost)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the native types");
 	look_at_blocks(&s, true);
 	for (int i = 0; i < 2; i++) {
 		s.vectors_only = i;
 		look_at_mappings(&s);
 		look_at_blocks(&s, false);
 	}
+	free(s.lost);
 	return cs_pulse_result(n->model->pulse, CS_OK, err);
 }

@@ -21,6 +21,7 @@ enum {
 	TAGS_MAX = 4,
 	LOOKED_MAX = 512, /* targets that are compared with guesses */
 	GUESSES_MAX = 256,
+	ALL_GUESSES = 1 << 22,
 	HEADER_MAX = 64,
 	TEXT_MIN = 4,
 	TEXT_MAX = 1 << 16,
@@ -50,6 +51,7 @@ struct slots {
 	struct cs_map by_key;
 	uint32_t *context; /* by node: what its container hangs from, + 1 */
 	uint8_t *interest; /* by type: 1 has such pointers, 2 has none */
+	uint32_t guesses;  /* that may still be made */
 	enum step step;
 	bool any;
 };
@@ -235,13 +237,15 @@ static uint32_t guess(struct slots *s, const struct group *g)
 		uint32_t proofs = 0;
 		bool fits = true;
 
-		for (uint32_t k = g->sample; k && fits; k = s->samples.items[k - 1].next) {
+		for (uint32_t k = g->sample; k && fits && s->guesses;
+		     k = s->samples.items[k - 1].next) {
 			int got = nt_judge_deep(n, types[i], s->samples.items[k - 1].addr);
 
 			fits = got >= 0 && !cs_pulse_stops(n->model->pulse);
 			proofs += got > 0;
+			s->guesses--;
 		}
-		if (!fits || proofs * 2 < g->looked)
+		if (!s->guesses || !fits || proofs * 2 < g->looked)
 			continue;
 		if (found)
 			return 0;
@@ -436,7 +440,7 @@ static void look_at_all(struct slots *s, enum step step)
 
 bool nt_guess_slots(struct cs_native *n)
 {
-	struct slots s = {.n = n};
+	struct slots s = {.n = n, .guesses = ALL_GUESSES};
 
 	s.context = calloc((size_t)n->nodes.count + 1, sizeof(*s.context));
 	s.interest = calloc(NT_TYPES_MAX, 1);
