@@ -505,6 +505,7 @@ void nt_dwarf_free(struct cs_native *n)
 	cs_vec_free(&d->objects);
 	cs_map_deinit(&d->seen);
 	cs_vec_free(&d->slack);
+	cs_map_deinit(&d->var_by_addr);
 	free(d);
 	n->dwarf = NULL;
 }

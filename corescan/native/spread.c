@@ -297,6 +297,12 @@ static void follow(struct cs_native *n, struct link *l)
 	if (block.state != CS_BLOCK_USED || block.allocator != CS_ALLOC_GLIBC)
 		return;
 	off = l->value - block.addr;
+	/* what ends in text, behind its header: strings that keep their length in front */
+	if (off && type_at(n, l->target)->kind == NT_CHAR && !l->is_promoted) {
+		if (nt_text_at(n, &block, l->value) == NT_SURE_TEXT)
+			nt_claim_text(n, node, &block, l->value, l->via);
+		return;
+	}
 	if (off > 0 && off <= TAG_MASK) { /* bits of its own in a pointer */
 		l->value = block.addr;
 		off = 0;
