@@ -5,6 +5,7 @@
 # make fuzz       spoiled cores until you stop it (clang)
 # make bench      speed and memory as ratios to `cat CORE`
 #                 make bench-graph    of the graph's algorithms alone
+#                 make bench-dwarf FILE=...   of the index of a file's debug data
 # make install    PREFIX=/usr/local DESTDIR=
 #                 GDBDIR=/usr/share/gdb/python/gdb/command (below PREFIX when that is another):
 #                 what GDB reads at its start; the commands themselves go to PREFIX/share/corescan/gdb
@@ -32,7 +33,7 @@ ifeq ($(CAPSTONE)$(filter clean,$(MAKECMDGOALS)),)
 $(error capstone is missing: apt-get install libcapstone-dev pkg-config)
 endif
 CPPFLAGS += $(shell pkg-config --cflags-only-I capstone 2>/dev/null)
-LDLIBS   += -ldw -lelf -lpthread $(CAPSTONE)
+LDLIBS   += -ldw -lelf -lpthread -ldl $(CAPSTONE)
 
 LIB_SRC  := $(wildcard corescan/base/*.c corescan/model/*.c corescan/mem/*.c corescan/image/*.c \
 	    corescan/glibc/*.c corescan/cpython/*.c corescan/native/*.c corescan/code/*.c \
@@ -150,9 +151,12 @@ bench: all
 # tests/bench/graph.c alone, without a core
 bench-graph: $(B)/tests/bench/graph
 	$<
-$(B)/tests/bench/graph: tests/bench/graph.c $(B)/libcorescan.a
+# FILE: an ELF file with debug data, the bigger the better
+bench-dwarf: $(B)/tests/bench/dwarf
+	$< $(FILE)
+$(B)/tests/bench/graph $(B)/tests/bench/dwarf: $(B)/%: %.c $(B)/libcorescan.a
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $< $(B)/libcorescan.a $(LDLIBS) -o $@
 
 install: all install-gdb
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib \
@@ -173,4 +177,4 @@ clean:
 	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings fuzz bench bench-graph install install-gdb clean
+.PHONY: all check check-run clang-warnings fuzz bench bench-graph bench-dwarf install install-gdb clean

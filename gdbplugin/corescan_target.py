@@ -135,6 +135,8 @@ def options(connection):
     debug = parameter("debug-file-directory")
     if debug:
         found["debug-dir"] = debug
+    if parameter("debuginfod enabled") == "on":     # GDB 12; "ask" is not a yes
+        found["debuginfod"] = "1"
     return found
 
 

@@ -30,6 +30,7 @@ static const struct option options[] = {
 	{ "exe", 0, "FILE", "the executable the core came from" },
 	{ "sysroot", 0, "DIR", "look for the target's binaries below DIR" },
 	{ "debug-dir", 0, "DIR", "look for separate debug files below DIR" },
+	{ "debuginfod", 0, NULL, "ask the servers in DEBUGINFOD_URLS for missing files" },
 	{ "hints", 0, "FILE", "what pointers lead to: 'field X.data is struct Y' lines" },
 	{ "allow-swap-in", 0, NULL, "read swapped pages of a process back in at its cost" },
 	{ "quiet", 'q', NULL, "nothing on stderr but errors" },
@@ -168,6 +169,8 @@ static cs_status set_option(struct cs_cli *cli, const struct option *o, const ch
 		cli->scan.sysroot = value;
 	else if (!strcmp(o->name, "debug-dir"))
 		cli->scan.debug_dir = value;
+	else if (!strcmp(o->name, "debuginfod"))
+		cli->scan.debuginfod = true;
 	else if (!strcmp(o->name, "hints"))
 		cli->scan.hints = value;
 	else if (!strcmp(o->name, "output"))

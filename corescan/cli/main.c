@@ -98,6 +98,8 @@ static const char *words_again(const struct cs_cli *cli, char *buf, size_t cap)
 		if (!add_word(buf, cap, words[i].value))
 			return NULL;
 	}
+	if (cli->scan.debuginfod && !add_word(buf, cap, "--debuginfod"))
+		return NULL;
 	return buf;
 }
 

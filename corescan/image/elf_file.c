@@ -3,11 +3,11 @@
  * bitmap over the 63 words after the last address.
  *
  * Section headers come from libelf, which checks them against the file; what
- * they point to is read in our own mapping and checked here. libdw gets a
- * descriptor of its own: it finds dwz's common files by it. */
+ * they point to is read in our own mapping and checked here. */
 #include "image/elf_file.h"
 #include "base/guard.h"
 #include "base/own.h"
+#include "image/elf_dwarf.h"
 
 #include <elfutils/libdw.h>
 #include <elfutils/libdwelf.h>
@@ -29,17 +29,15 @@ struct cs_elf {
 	ino_t ino;
 	Elf *elf;
 	unsigned type; /* e_type */
-	bool is_debug;
+	bool is_debug, may_be_shared;
 	struct cs_elf_load *loads;
 	size_t load_count;
 	const unsigned char *build_id;
 	size_t build_id_len;
 	struct cs_elf_table tables[2]; /* .dynsym, .symtab */
-	int dw_fd;
-	Elf *dw_elf;
-	Dwarf *dw;
-	void *dw_map; /* libelf's mapping for libdw */
-	bool dw_tried;
+	struct cs_elf_dwarf *dwarf;
+	bool dwarf_tried;
+	struct cs_elf *shared; /* what dwz took out of this and other files */
 	struct cs_pulse *pulse;
 };
 
@@ -104,7 +102,7 @@ static cs_status check_header(struct cs_elf *elf, struct cs_error *err)
 	if (h[EI_CLASS] != ELFCLASS64 || h[EI_DATA] != ELFDATA2LSB || machine != EM_X86_64)
 		return cs_fail(err, CS_UNSUPPORTED, 0, "%s: not an x86-64 ELF file", elf->path);
 	elf->type = cs_le16(h + offsetof(Elf64_Ehdr, e_type));
-	if (elf->type != ET_EXEC && elf->type != ET_DYN)
+	if (elf->type != ET_EXEC && elf->type != ET_DYN && (elf->type != ET_REL || !elf->may_be_shared))
 		return cs_fail(err, CS_UNSUPPORTED, 0, "%s: neither an executable nor a library",
 			       elf->path);
 	return CS_OK;
@@ -167,6 +165,7 @@ static void check_debug(struct cs_elf *elf)
 {
 	const uint64_t mask = SHF_ALLOC | SHF_WRITE;
 
+	elf->is_debug = elf->type == ET_REL;
 	for (Elf_Scn *scn = elf_nextscn(elf->elf, NULL); scn; scn = elf_nextscn(elf->elf, scn)) {
 		GElf_Shdr sh;
 
@@ -205,13 +204,14 @@ static void cs_elf_closep(struct cs_elf **elf)
 	cs_elf_close(*elf);
 }
 
-cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *err)
+static cs_status open_elf(const char *path, bool may_be_shared, struct cs_elf **out,
+			  struct cs_error *err)
 {
 	__attribute__((cleanup(cs_elf_closep))) struct cs_elf *elf = calloc(1, sizeof(*elf));
 
 	if (!elf)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for an ELF file");
-	elf->dw_fd = -1;
+	elf->may_be_shared = may_be_shared;
 	elf->path = strdup(path);
 	if (!elf->path)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for an ELF file");
@@ -242,16 +242,22 @@ cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *er
 	return CS_OK;
 }
 
+cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *err)
+{
+	return open_elf(path, false, out, err);
+}
+
+cs_status cs_elf_open_shared(const char *path, struct cs_elf **out, struct cs_error *err)
+{
+	return open_elf(path, true, out, err);
+}
+
 void cs_elf_close(struct cs_elf *elf)
 {
 	if (!elf)
 		return;
-	if (elf->dw)
-		dwarf_end(elf->dw);
-	cs_guard_forget(elf->dw_map);
-	if (elf->dw_elf)
-		elf_end(elf->dw_elf);
-	cs_closep(&elf->dw_fd);
+	cs_elf_dwarf_close(elf->dwarf);
+	cs_elf_close(elf->shared);
 	if (elf->elf)
 		elf_end(elf->elf);
 	if (elf->data) {
@@ -503,41 +509,76 @@ bool cs_elf_has_dwarf(const struct cs_elf *elf)
 	return cs_elf_section(elf, ".debug_info", &addr, &size) == CS_OK && size;
 }
 
-/* Distributions compress debug data. libdw would unpack all of it in one go,
- * which takes 80 ms for a CPython; here the pulse is asked in between. */
-static bool unpack_sections(struct cs_elf *elf)
+static bool opens_shared(struct cs_elf *elf)
 {
-	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf->dw_elf, scn));) {
-		GElf_Shdr sh;
+	void *dw = elf->shared ? cs_elf_dwarf(elf->shared) : NULL;
 
-		if (!gelf_getshdr(scn, &sh) || !(sh.sh_flags & SHF_COMPRESSED))
-			continue;
-		if (cs_pulse_look(elf->pulse))
-			return false;
-		elf_compress(scn, 0, 0); /* libdw will find out */
-	}
-	return !cs_pulse_look(elf->pulse);
+	if (dw)
+		dwarf_setalt(cs_elf_dwarf_handle(elf->dwarf), dw);
+	return !elf->shared || dw;
 }
 
 void *cs_elf_dwarf(struct cs_elf *elf)
 {
 	struct stat st;
-	size_t len;
+	int fd;
 
-	if (elf->dw_tried)
-		return elf->dw;
-	elf->dw_tried = true;
-	elf->dw_fd = open_regular(elf->path, &st, NULL);
+	if (elf->dwarf_tried)
+		return elf->dwarf ? cs_elf_dwarf_handle(elf->dwarf) : NULL;
+	elf->dwarf_tried = true;
+	fd = open_regular(elf->path, &st, NULL);
 	/* the same file still: a package manager may have replaced it */
-	if (elf->dw_fd < 0 || st.st_dev != elf->dev || st.st_ino != elf->ino)
+	if (fd < 0 || st.st_dev != elf->dev || st.st_ino != elf->ino) {
+		cs_closep(&fd);
 		return NULL;
-	elf->dw_elf = elf_begin(elf->dw_fd, ELF_C_READ_MMAP, NULL);
-	if (!elf->dw_elf)
+	}
+	elf->dwarf = cs_elf_dwarf_open(fd, elf->pulse);
+	if (elf->dwarf && !opens_shared(elf)) {
+		cs_elf_dwarf_close(elf->dwarf);
+		elf->dwarf = NULL;
+	}
+	return elf->dwarf ? cs_elf_dwarf_handle(elf->dwarf) : NULL;
+}
+
+/* The bytes of a section, by name; NULL: there is none, or it is packed. */
+static const unsigned char *named_bytes(const struct cs_elf *elf, const char *name, size_t *len)
+{
+	size_t names;
+
+	if (elf_getshdrstrndx(elf->elf, &names))
 		return NULL;
-	elf->dw_map = elf_rawfile(elf->dw_elf, &len);
-	if (elf->dw_map)
-		cs_guard_watch(elf->dw_map, len);
-	if (unpack_sections(elf))
-		elf->dw = dwarf_begin_elf(elf->dw_elf, DWARF_C_READ, NULL);
-	return elf->dw;
+	for (Elf_Scn *scn = elf_nextscn(elf->elf, NULL); scn; scn = elf_nextscn(elf->elf, scn)) {
+		GElf_Shdr sh;
+		const char *is = gelf_getshdr(scn, &sh) ? elf_strptr(elf->elf, names, sh.sh_name) : NULL;
+
+		if (!is || strcmp(is, name))
+			continue;
+		*len = sh.sh_size;
+		return section_bytes(elf, &sh);
+	}
+	return NULL;
+}
+
+bool cs_elf_link(const struct cs_elf *elf, const char *section, struct cs_elf_link *out)
+{
+	size_t len, end;
+	const unsigned char *p = named_bytes(elf, section, &len);
+	const unsigned char *nul = p ? memchr(p, 0, len) : NULL;
+
+	if (!nul || nul == p)
+		return false;
+	end = (size_t)(nul - p) + 1;
+	*out = (struct cs_elf_link){ .name = (const char *)p, .rest = p + end, .rest_len = len - end };
+	return true;
+}
+
+void cs_elf_share(struct cs_elf *elf, struct cs_elf *shared)
+{
+	cs_elf_close(elf->shared);
+	elf->shared = shared;
+}
+
+const struct cs_elf *cs_elf_shared(const struct cs_elf *elf)
+{
+	return elf->shared;
 }

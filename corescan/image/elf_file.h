@@ -14,6 +14,9 @@ struct cs_elf;
 /* Open an ELF file read-only (regular files only, never blocks).
  * CS_OS, CS_CORRUPT (not ELF), CS_UNSUPPORTED (not x86-64). */
 cs_status cs_elf_open(const char *path, struct cs_elf **out, struct cs_error *err);
+
+/* The same for what dwz takes out of several files, which is a relocatable one (ET_REL). */
+cs_status cs_elf_open_shared(const char *path, struct cs_elf **out, struct cs_error *err);
 void cs_elf_close(struct cs_elf *elf);
 
 /* Searches of this file ask the pulse (borrowed, may be NULL) whether to go on;
@@ -73,6 +76,20 @@ cs_status cs_elf_relatives(const struct cs_elf *elf,
 
 /* Alignment and size of PT_TLS; CS_NOTFOUND when there is none. */
 cs_status cs_elf_tls(const struct cs_elf *elf, uint64_t *memsz, uint64_t *align);
+
+/* A section that names another file: ".gnu_debuglink" (the separate debug file; after it,
+ * aligned to 4, its CRC) or ".gnu_debugaltlink" (what dwz put into a file of its own; after it
+ * that one's build id). */
+struct cs_elf_link {
+	const char *name; /* not empty; borrowed, like the rest */
+	const unsigned char *rest;
+	size_t rest_len;
+};
+bool cs_elf_link(const struct cs_elf *elf, const char *section, struct cs_elf_link *out);
+
+/* The file that .gnu_debugaltlink names, taken over; before cs_elf_dwarf(). */
+void cs_elf_share(struct cs_elf *elf, struct cs_elf *shared);
+const struct cs_elf *cs_elf_shared(const struct cs_elf *elf); /* NULL: none */
 
 /* Does this file itself have DWARF (.debug_info)? */
 bool cs_elf_has_dwarf(const struct cs_elf *elf);

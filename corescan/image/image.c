@@ -3,7 +3,9 @@
  * (fs/binfmt_elf.c, create_elf_tables), so they name that mapping for sure,
  * whatever stack the thread runs on now. */
 #include "image/image.h"
+#include "base/own.h"
 #include "image/debug_file.h"
+#include "image/debuginfod.h"
 #include "image/elf_file.h"
 #include "image/image_build.h"
 
@@ -24,17 +26,30 @@ struct cs_image *cs_image_create(struct cs_mem *mem, const struct cs_image_optio
 	image->command = "";
 	if (options)
 		image->options = *options;
+	if (image->options.debuginfod) {
+		image->debuginfod = cs_debuginfod_create(image->options.pulse);
+		if (!image->debuginfod)
+			cs_image_destroy(cs_steal(image));
+	}
 	return image;
+}
+
+void cs_module_deinit(struct cs_module *module)
+{
+	cs_elf_close(module->elf);
+	cs_elf_close(module->debug);
+	free(module->refused.path);
+	free(module->debug_refused.path);
 }
 
 void cs_image_destroy(struct cs_image *image)
 {
 	if (!image)
 		return;
-	for (size_t i = 0; i < image->modules.count; i++) {
-		cs_elf_close(image->modules.items[i].elf);
-		cs_elf_close(image->modules.items[i].debug);
-	}
+	for (size_t i = 0; i < image->modules.count; i++)
+		cs_module_deinit(&image->modules.items[i]);
+	free(image->exe_refusal.path);
+	cs_debuginfod_destroy(image->debuginfod);
 	cs_vec_free(&image->mappings);
 	cs_vec_free(&image->modules);
 	cs_vec_free(&image->threads);

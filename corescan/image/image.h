@@ -44,14 +44,23 @@ enum cs_file_state {
 	CS_FILE_MISSING
 };
 
-
 struct cs_elf; /* an opened ELF file, elf_file.h of this room */
+struct cs_debuginfod;
 
 enum { CS_MODULE_WRITABLE = 8 };
+
+/* A file that lay where a module's was looked for, and is of another build. */
+struct cs_refused {
+	char *path; /* NULL: there was none */
+	unsigned char build_id[64];
+	size_t build_id_len;
+};
 
 struct cs_module {
 	const char *path;	/* as the process knew it, "" when unknown; never NULL */
 	const char *file_path;	/* the file we opened, NULL when none */
+	const char *found_by;	/* by which means: "path", "--sysroot"; NULL when none */
+	struct cs_refused refused;
 	enum cs_file_state file;
 	struct cs_range range;	/* from the first to the end of the last mapping, .bss included */
 	uint64_t bias;		/* address in memory - address in the ELF file */
@@ -63,7 +72,9 @@ struct cs_module {
 	struct cs_range writable[CS_MODULE_WRITABLE];
 	size_t writable_count;
 	struct cs_elf *debug; /* separate debug file, looked for on first use */
-	bool debug_tried;
+	bool debug_tried, debug_unfit, is_debug_told;
+	const char *debug_found_by;
+	struct cs_refused debug_refused;
 };
 
 struct cs_thread {
@@ -86,6 +97,7 @@ struct cs_image_options { /* all may be NULL; borrowed */
 	const char *debug_dir;
 	const struct cs_image_file *files; /* looked at first; modules and debug files */
 	size_t file_count;
+	bool debuginfod; /* ask the servers the environment names for what is not here */
 	struct cs_pulse *pulse; /* borrowed, must outlive the image */
 };
 
@@ -104,6 +116,8 @@ struct cs_image {
 	bool exe_refused; /* options.exe is not what the process ran, or no ELF file at all */
 	bool has_paths; /* mappings know their files (NT_FILE, or live) */
 	bool is_live;	/* a process of this machine: /proc/PID is its */
+	struct cs_refused exe_refusal; /* its build, when it is an ELF file */
+	struct cs_debuginfod *debuginfod; /* NULL: nobody asked for it */
 	struct cs_arena strings;
 };
 

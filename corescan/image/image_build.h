@@ -52,6 +52,12 @@ struct cs_module_match {
 cs_status cs_image_open_file(struct cs_image *image, struct cs_module *module,
 			     const struct cs_module_match *match, struct cs_error *err);
 
+/* Close what was opened for it; the module itself is its vector's. */
+void cs_module_deinit(struct cs_module *module);
+
+/* Keep the first file of another build that was met. */
+void cs_refuse(struct cs_refused *refused, const struct cs_elf *elf, const char *path);
+
 /* Was that file said to be of this module's build? False without a build id. */
 static inline bool cs_image_file_is(const struct cs_image_file *file, const struct cs_module *module)
 {

@@ -1,6 +1,8 @@
 /* Where the file of a module may lie. The process may have run in a container,
  * on another machine, or with a file that was replaced since: only the build id
  * decides, the path is a hint. */
+#include "base/own.h"
+#include "image/debuginfod.h"
 #include "image/elf_file.h"
 #include "image/image_build.h"
 #include "mem/mem_live.h"
@@ -10,10 +12,32 @@
 
 static const char default_debug_dir[] = "/usr/lib/debug";
 
-/* Take the file if it is the one. CS_OK also when it is not: see module->file. */
-static cs_status try_file(struct cs_image *image, struct cs_module *module, const char *path,
-			  const struct cs_module_match *match, struct cs_error *err)
+/* The search for one module's file. */
+struct look {
+	struct cs_image *image;
+	struct cs_module *module;
+	const struct cs_module_match *match;
+	size_t path_len; /* of the module's path, without " (deleted)" */
+	struct cs_error *err;
+};
+
+void cs_refuse(struct cs_refused *refused, const struct cs_elf *elf, const char *path)
 {
+	size_t len;
+	const unsigned char *id = cs_elf_build_id(elf, &len);
+
+	if (refused->path)
+		return;
+	refused->path = strdup(path); /* without memory it is not told */
+	refused->build_id_len = len <= sizeof(refused->build_id) ? len : 0;
+	if (id)
+		memcpy(refused->build_id, id, refused->build_id_len);
+}
+
+/* Take the file if it is the one. CS_OK also when it is not: see module->elf. */
+static cs_status try_file(struct look *l, const char *path, const char *means)
+{
+	struct cs_module *module = l->module;
 	struct cs_elf *elf;
 	size_t len;
 
@@ -23,19 +47,21 @@ static cs_status try_file(struct cs_image *image, struct cs_module *module, cons
 	const unsigned char *id = cs_elf_build_id(elf, &len);
 	bool verified = module->build_id_len > 0;
 	bool fits = verified ? len == module->build_id_len && !memcmp(id, module->build_id, len) :
-			       match->is_same(elf, match->ctx);
+			       l->match->is_same(elf, l->match->ctx);
 
 	if (cs_elf_is_debug(elf) || !fits) {
-		module->file = CS_FILE_MISMATCH;
+		if (!fits)
+			cs_refuse(&module->refused, elf, path);
 		cs_elf_close(elf);
 		return CS_OK;
 	}
-	module->file_path = cs_arena_copy(&image->strings, path);
+	module->file_path = cs_arena_copy(&l->image->strings, path);
 	if (!module->file_path) {
 		cs_elf_close(elf);
-		return cs_fail(err, CS_NOMEM, 0, "no memory for a file name");
+		return cs_fail(l->err, CS_NOMEM, 0, "no memory for a file name");
 	}
 	module->elf = elf;
+	module->found_by = means;
 	module->file = verified ? CS_FILE_MATCHED : CS_FILE_UNVERIFIED;
 	if (!verified && id && len <= sizeof(module->build_id)) {
 		memcpy(module->build_id, id, len);
@@ -44,25 +70,36 @@ static cs_status try_file(struct cs_image *image, struct cs_module *module, cons
 	return CS_OK;
 }
 
-/* dir + path, as one text; false when it is too long. */
-static bool join(char *out, size_t max, const char *dir, const char *path, size_t path_len)
+/* The same of dir + the module's path. */
+static cs_status try_below(struct look *l, const char *dir, const char *means)
 {
-	int n = snprintf(out, max, "%s%.*s", dir, (int)path_len, path);
+	char path[PATH_MAX];
+	int n = snprintf(path, sizeof(path), "%s%.*s", dir, (int)l->path_len, l->module->path);
 
-	return n > 0 && (size_t)n < max;
+	return l->path_len && n > 0 && (size_t)n < sizeof(path) ? try_file(l, path, means) : CS_OK;
 }
 
-static cs_status try_known_files(struct cs_image *image, struct cs_module *module,
-				 const struct cs_module_match *match, struct cs_error *err)
+/* What the user or a debugger named. What is refused there is not the process's fault. */
+static cs_status try_named_files(struct look *l)
 {
-	const struct cs_image_options *o = &image->options;
+	const struct cs_image_options *o = &l->image->options;
+	struct cs_refused *refused = &l->module->refused;
 	cs_status st = CS_OK;
 
+	if (l->module->is_exe && o->exe) {
+		st = try_file(l, o->exe, "--exe");
+		l->image->exe_refused = !l->module->elf;
+		if (!l->image->exe_refusal.path)
+			l->image->exe_refusal = *refused;
+		else
+			free(refused->path);
+		refused->path = NULL;
+	}
 	for (size_t i = 0; !st && i < o->file_count; i++)
-		if (cs_image_file_is(&o->files[i], module))
-			st = try_file(image, module, o->files[i].path, match, err);
-	if (!module->elf)
-		module->file = CS_FILE_MISSING; /* nothing of the process's was replaced */
+		if (cs_image_file_is(&o->files[i], l->module))
+			st = try_file(l, o->files[i].path, "the debugger");
+	free(refused->path);
+	*refused = (struct cs_refused){ .path = NULL };
 	return st;
 }
 
@@ -72,9 +109,9 @@ static void hex(const struct cs_module *module, size_t from, char *out)
 		out += sprintf(out, "%02x", module->build_id[i]);
 }
 
-static cs_status try_build_id_dir(struct cs_image *image, struct cs_module *module, const char *dir,
-				  const struct cs_module_match *match, struct cs_error *err)
+static cs_status try_build_id_dir(struct look *l, const char *dir, const char *means)
 {
+	const struct cs_module *module = l->module;
 	char path[PATH_MAX], id[2 * sizeof(module->build_id) + 1];
 	cs_status st = CS_OK;
 
@@ -87,7 +124,7 @@ static cs_status try_build_id_dir(struct cs_image *image, struct cs_module *modu
 				     module->build_id[0], id);
 
 		if (n > 0 && (size_t)n < sizeof(path))
-			st = try_file(image, module, path, match, err);
+			st = try_file(l, path, means);
 	}
 	hex(module, 0, id);
 
@@ -95,69 +132,86 @@ static cs_status try_build_id_dir(struct cs_image *image, struct cs_module *modu
 	int n = snprintf(path, sizeof(path), "%s/%s/executable", dir, id);
 
 	if (!st && n > 0 && (size_t)n < sizeof(path))
-		st = try_file(image, module, path, match, err);
+		st = try_file(l, path, means);
 	return st;
 }
 
 /* The file a living process has mapped, also deleted and in another namespace. */
-static cs_status try_live(struct cs_image *image, struct cs_module *module, size_t path_len,
-			  const struct cs_module_match *match, struct cs_error *err)
+static cs_status try_live(struct look *l)
 {
-	const struct cs_mapping *m = cs_image_mapping(image, module->range.start);
+	const struct cs_mapping *m = cs_image_mapping(l->image, l->module->range.start);
 	char path[PATH_MAX], dir[64];
 	cs_status st = CS_OK;
 
 	/* our own file of that name is as good when the build id says so, and
 	 * outlives the process */
-	if (module->build_id_len && *module->path == '/' &&
-	    join(path, sizeof(path), "", module->path, path_len))
-		st = try_file(image, module, path, match, err);
-	snprintf(dir, sizeof(dir), "/proc/%d/root", image->pid);
-	if (!st && *module->path == '/' && join(path, sizeof(path), dir, module->path, path_len))
-		st = try_file(image, module, path, match, err);
+	if (l->module->build_id_len)
+		st = try_below(l, "", "path");
+	snprintf(dir, sizeof(dir), "/proc/%d/root", l->image->pid);
+	if (!st)
+		st = try_below(l, dir, "/proc/PID/root");
 	if (!st && m) {
-		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, image->pid,
-			 m->range.start, cs_range_end(m->range));
-		st = try_file(image, module, path, match, err);
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64,
+			 l->image->pid, m->range.start, cs_range_end(m->range));
+		st = try_file(l, path, "/proc/PID/map_files");
 	}
-	if (!st && module->is_exe) {
-		snprintf(path, sizeof(path), "/proc/%d/exe", image->pid);
-		st = try_file(image, module, path, match, err);
+	if (!st && l->module->is_exe) {
+		snprintf(path, sizeof(path), "/proc/%d/exe", l->image->pid);
+		st = try_file(l, path, "/proc/PID/exe");
 	}
 	return st;
+}
+
+static cs_status try_debuginfod(struct look *l)
+{
+	const struct cs_module *module = l->module;
+	cs_autofree char *path = NULL;
+
+	if (!module->elf)
+		path = cs_debuginfod_find(l->image->debuginfod, CS_DEBUGINFOD_EXECUTABLE,
+					  module->build_id, module->build_id_len);
+	return path ? try_file(l, path, "debuginfod") : CS_OK;
+}
+
+static cs_status search(struct look *l)
+{
+	const struct cs_image_options *o = &l->image->options;
+	char dir[PATH_MAX], path[PATH_MAX];
+	cs_status st = try_named_files(l);
+
+	if (!st && l->image->is_live)
+		st = try_live(l);
+	for (const char *list = o->sysroot; !st && cs_image_dir(&list, dir, sizeof(dir));)
+		st = try_below(l, dir, "--sysroot");
+	if (!st && !l->image->is_live)
+		st = try_below(l, "", "path");
+	for (const char *list = o->debug_dir; !st && cs_image_dir(&list, dir, sizeof(dir));)
+		st = try_build_id_dir(l, dir, "--debug-dir");
+	for (const char *list = o->sysroot; !st && cs_image_dir(&list, dir, sizeof(dir));) {
+		int n = snprintf(path, sizeof(path), "%s%s", dir, default_debug_dir);
+
+		if (n > 0 && (size_t)n < sizeof(path))
+			st = try_build_id_dir(l, path, "--sysroot");
+	}
+	if (!st)
+		st = try_build_id_dir(l, default_debug_dir, default_debug_dir);
+	return st ? st : try_debuginfod(l);
 }
 
 cs_status cs_image_open_file(struct cs_image *image, struct cs_module *module,
 			     const struct cs_module_match *match, struct cs_error *err)
 {
 	static const char deleted[] = " (deleted)";
-	const struct cs_image_options *o = &image->options;
 	size_t len = strlen(module->path), tail = sizeof(deleted) - 1;
-	char path[PATH_MAX], dir[PATH_MAX];
-	cs_status st = CS_OK;
+	struct look l = { .image = image, .module = module, .match = match, .err = err };
+	cs_status st;
 
 	if (len > tail && !strcmp(module->path + len - tail, deleted))
 		len -= tail;
-	if (module->is_exe && o->exe) {
-		st = try_file(image, module, o->exe, match, err);
-		image->exe_refused = !module->elf;
-		module->file = module->elf ? module->file : CS_FILE_MISSING;
-	}
-	if (!st)
-		st = try_known_files(image, module, match, err);
-	if (!st && image->is_live)
-		st = try_live(image, module, len, match, err);
-	if (*module->path != '/')
-		len = 0;
-	for (const char *list = o->sysroot; !st && len && cs_image_dir(&list, dir, sizeof(dir));)
-		if (join(path, sizeof(path), dir, module->path, len))
-			st = try_file(image, module, path, match, err);
-	if (!st && len && !image->is_live && join(path, sizeof(path), "", module->path, len))
-		st = try_file(image, module, path, match, err);
-	for (const char *list = o->debug_dir; !st && cs_image_dir(&list, dir, sizeof(dir));)
-		st = try_build_id_dir(image, module, dir, match, err);
-	if (!st)
-		st = try_build_id_dir(image, module, default_debug_dir, match, err);
+	l.path_len = *module->path == '/' ? len : 0;
+	st = search(&l);
+	if (!module->elf)
+		module->file = module->refused.path ? CS_FILE_MISMATCH : CS_FILE_MISSING;
 	return st;
 }
 

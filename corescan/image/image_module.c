@@ -383,14 +383,14 @@ static cs_status find_all(struct cs_image *image, const struct cs_loader_names *
 
 		cs_status st = make_module(&c, &module, err);
 
+		if (!st && !cs_vec_push(&image->modules, module))
+			st = cs_fail(err, CS_NOMEM, 0, "no memory for the modules");
+		if (st)
+			cs_module_deinit(&module);
 		if (st == CS_NOTFOUND)
 			continue;
 		if (st)
 			return st;
-		if (!cs_vec_push(&image->modules, module)) {
-			cs_elf_close(module.elf);
-			return cs_fail(err, CS_NOMEM, 0, "no memory for the modules");
-		}
 		done = cs_range_end(module.range);
 		own_mappings(image, (uint32_t)image->modules.count - 1, i);
 	}

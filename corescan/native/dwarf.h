@@ -64,6 +64,7 @@ struct nt_dwarf {
 	struct cs_map type_by_key; /* name, size and line -> type: one struct, many units */
 	CS_VEC(struct nt_object) objects; /* to be looked through */
 	struct cs_map seen;	   /* objects that were */
+	CS_VEC(struct nt_object) slack; /* pointers that may be leftovers; type: what to */
 	uint64_t trouble;	   /* contradictions in the debug data, each told once a unit */
 };
 
@@ -114,6 +115,25 @@ void nt_follow(struct cs_native *n, cs_addr value, const struct nt_object *objec
 
 /* Follow the pointers of all blocks that were claimed, until there is nothing new. */
 cs_status nt_spread(struct cs_native *n, struct cs_error *err);
+
+/* Is every pointer of `items` things at addr null or an address? Arrays by a sample. */
+bool nt_is_plausible(struct cs_native *n, uint32_t type, cs_addr addr, uint64_t items);
+
+/* Printable, white space or a part of UTF-8. */
+static inline bool nt_is_text_byte(unsigned char c)
+{
+	return (c >= ' ' && c != 0x7f) || (c >= '\t' && c <= '\r') || c == 0x1b;
+}
+
+/* Follow the pointers that may be what a block before left behind. */
+void nt_follow_slack(struct cs_native *n);
+
+/* family.c: which of those that begin with a type blocks are; spreads what it found. */
+cs_status nt_families(struct cs_native *n, struct cs_error *err);
+
+/* Does memory at addr look like this type? -1: no; else how many of its pointers lead to just
+ * what they should. */
+int nt_judge(struct cs_native *n, uint32_t type, cs_addr addr);
 
 /* hints.c */
 cs_status nt_hints_read(const char *path, struct nt_hints **out, struct cs_error *err);

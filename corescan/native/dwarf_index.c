@@ -1,10 +1,8 @@
 /* DWARF 4 and 5. Entries nest: a stack of NT_DEPTH_MAX levels of ours, no recursion; inside
  * a level each entry lies behind the one before, so every walk ends. */
-#include "native/dwarf.h"
+#include "native/dwarf_die.h"
 #include "image/debug_file.h"
-
-#include <dwarf.h>
-#include <elfutils/libdw.h>
+#include "native/dwarf_split.h"
 
 _Static_assert(sizeof(Dwarf_Die) == sizeof(struct nt_die), "a Dwarf_Die is four words");
 
@@ -22,6 +20,7 @@ struct level {
 struct walk {
 	struct cs_native *n;
 	struct nt_dwarf *d;
+	const struct cs_elf *elf;
 	uint32_t module;
 	uint64_t bias;
 	bool is_cxx, types_only; /* types_only: a file that several share, it has no addresses */
@@ -34,14 +33,6 @@ void nt_trouble(struct cs_native *n, const char *text)
 {
 	if (n->dwarf->trouble++ < TOLD_MAX)
 		cs_model_anomaly(n->model, "native.dwarf", 0, "%s", text);
-}
-
-static struct nt_die pack(const Dwarf_Die *die)
-{
-	struct nt_die out;
-
-	memcpy(&out, die, sizeof(out));
-	return out;
 }
 
 static uint64_t key_of(const Dwarf_Die *die)
@@ -81,7 +72,7 @@ static bool fixed_place(Dwarf_Attribute *attr, cs_addr *addr, bool *is_tls)
 
 static bool add_variable(struct walk *w, Dwarf_Die *die)
 {
-	struct nt_var var = {.die = pack(die), .module = w->module};
+	struct nt_var var = {.die = nt_pack(die), .module = w->module};
 	Dwarf_Attribute attr;
 
 	if (w->types_only || !dwarf_attr(die, DW_AT_location, &attr) ||
@@ -96,9 +87,8 @@ static bool add_variable(struct walk *w, Dwarf_Die *die)
 /* --- structs and classes --- */
 
 /* A definition for a name; two of different size in the target leave the name without one. */
-static bool name_definition(struct walk *w, const struct nt_def *def, uint32_t nr)
+static bool name_definition(struct walk *w, const struct nt_def *def, uint64_t key, uint32_t nr)
 {
-	uint64_t key = nt_name_key(def->name);
 	uint32_t other;
 
 	if (!def->size)
@@ -112,11 +102,11 @@ static bool name_definition(struct walk *w, const struct nt_def *def, uint32_t n
 }
 
 /* A text of the same name that is kept already. */
-static const char *keep_name(struct walk *w, size_t len)
+static const char *keep_name(struct walk *w, size_t len, uint64_t key)
 {
 	uint32_t nr;
 
-	if (cs_map_get(&w->d->def_by_name, nt_name_key(w->prefix), &nr) && nr != NT_AMBIGUOUS &&
+	if (cs_map_get(&w->d->def_by_name, key, &nr) && nr != NT_AMBIGUOUS &&
 	    !strcmp(w->d->defs.items[nr].name, w->prefix))
 		return w->d->defs.items[nr].name;
 	return cs_arena_text(&w->n->model->strings, w->prefix, len);
@@ -151,9 +141,10 @@ static size_t declared_scope(struct walk *w, Dwarf_Die *die, size_t prefix, cons
 static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct level *inner)
 {
 	const char *name = dwarf_diename(die);
-	struct nt_def def = {.die = pack(die), .module = w->module, .is_cxx = w->is_cxx};
+	struct nt_def def = {.die = nt_pack(die), .module = w->module, .is_cxx = w->is_cxx};
 	int size = dwarf_bytesize(die);
 	uint32_t nr = (uint32_t)w->d->defs.count;
+	uint64_t key;
 	size_t end;
 
 	*inner = (struct level){.prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS};
@@ -161,10 +152,11 @@ static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct lev
 		return true;
 	prefix = declared_scope(w, die, prefix, &name);
 	end = add_scope(w, prefix, name, "");
-	def.name = keep_name(w, end);
+	key = nt_name_key(w->prefix);
+	def.name = keep_name(w, end, key);
 	def.size = size > 0 && !dwarf_hasattr(die, DW_AT_declaration) ? (uint64_t)size : 0;
 	if (!def.name || !cs_vec_push(&w->d->defs, def) ||
-	    !cs_map_put(&w->d->def_by_die, key_of(die), nr) || !name_definition(w, &def, nr))
+	    !cs_map_put(&w->d->def_by_die, key_of(die), nr) || !name_definition(w, &def, key, nr))
 		return false;
 	inner->prefix = add_scope(w, end, "", "::");
 	inner->def = nr;
@@ -354,39 +346,39 @@ static bool add_code(struct walk *w, Dwarf_Die *unit, uint32_t nr)
 	return true;
 }
 
-static bool index_unit(struct walk *w, Dwarf_Die *die, Dwarf_Die *sub, uint8_t type)
+static bool index_unit(struct walk *w, Dwarf_Die *die, uint8_t type)
 {
-	bool is_split = type == DW_UT_skeleton && sub->addr;
-	struct nt_unit unit = {.die = pack(is_split ? sub : die), .module = w->module};
+	struct nt_unit unit = {.die = nt_pack(die), .module = w->module};
 	uint32_t nr = (uint32_t)w->d->units.count;
+	Dwarf_Die inner = *die;
 
-	if (type == DW_UT_skeleton && !sub->addr)
-		nt_trouble(w->n, "a .dwo file with debug data is not where it was when the program "
-				 "was built");
-	if (dwarf_tag(die) == DW_TAG_compile_unit || dwarf_tag(die) == DW_TAG_type_unit || is_split)
-		w->is_cxx = is_cxx(is_split ? sub : die);
+	if (type == DW_UT_skeleton && nt_split_unit(w->n, w->elf, &unit.die, &unit.die))
+		memcpy(&inner, &unit.die, sizeof(inner));
+	else if (type == DW_UT_skeleton)
+		unit.die = nt_pack(die);
+	if (dwarf_tag(&inner) == DW_TAG_compile_unit || dwarf_tag(&inner) == DW_TAG_type_unit)
+		w->is_cxx = is_cxx(&inner);
 	unit.is_cxx = w->is_cxx;
 	if (nr >= NT_UNITS_MAX || !cs_vec_push(&w->d->units, unit))
 		return nr >= NT_UNITS_MAX;
 	if (!w->types_only && dwarf_tag(die) != DW_TAG_partial_unit && !add_code(w, die, nr))
 		return false;
-	return walk_unit(w, is_split ? sub : die);
+	return walk_unit(w, &inner);
 }
 
 static bool index_file(struct walk *w, Dwarf *dw)
 {
-	Dwarf_Die die, sub;
+	Dwarf_Die die;
 	Dwarf_CU *cu = NULL;
 	Dwarf_Half version;
 	uint8_t type;
 	int got = 0;
 
 	for (int i = 0; i < NT_UNITS_MAX && !cs_pulse_look(w->n->model->pulse); i++) {
-		memset(&sub, 0, sizeof(sub));
-		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, &sub);
+		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL);
 		if (got)
 			break;
-		if (!index_unit(w, &die, &sub, type))
+		if (!index_unit(w, &die, type))
 			return false;
 	}
 	if (got < 0)
@@ -448,12 +440,14 @@ static bool index_module(struct walk *w, size_t nr)
 		nt_trouble(w->n, "debug data cannot be read");
 		return true;
 	}
+	nt_tell_unshared(w->n, elf);
+	w->elf = elf;
 	w->module = (uint32_t)nr;
 	w->bias = w->n->image->modules.items[nr].bias;
 	w->is_cxx = w->types_only = false;
 	if (!index_file(w, dw))
 		return false;
-	shared = dwarf_getalt(dw);
+	shared = cs_elf_shared(elf) ? dwarf_getalt(dw) : NULL;
 	w->types_only = true;
 	return !shared || index_file(w, shared);
 }
@@ -497,6 +491,7 @@ void nt_dwarf_free(struct cs_native *n)
 	cs_map_deinit(&d->type_by_key);
 	cs_vec_free(&d->objects);
 	cs_map_deinit(&d->seen);
+	cs_vec_free(&d->slack);
 	free(d);
 	n->dwarf = NULL;
 }

@@ -1,73 +1,20 @@
 /* From entries of debug data to types: what they are called, how big, and where pointers
  * lie in them. A type is read when it is asked for; what it points to, when that is. */
-#include "native/dwarf.h"
+#include "native/dwarf_die.h"
 
-#include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <stdio.h>
 
 enum {
-	PEEL_MAX = 64,	      /* typedefs and qualifiers around a type */
 	PARTS_MAX = 4096,     /* records inside a record that are looked into */
 	OWN_SLOTS_MAX = 4096, /* pointers of a record */
 	MEMBERS_MAX = 1 << 18
 };
 
-static Dwarf_Die unpack(const struct nt_die *die)
-{
-	Dwarf_Die out;
-
-	memcpy(&out, die, sizeof(out));
-	return out;
-}
-
-static struct nt_die pack(const Dwarf_Die *die)
-{
-	struct nt_die out;
-
-	memcpy(&out, die, sizeof(out));
-	return out;
-}
-
 const char *nt_die_name(const struct nt_die *die)
 {
-	Dwarf_Die d = unpack(die);
+	Dwarf_Die d = nt_unpack(die);
 
 	return dwarf_diename(&d);
-}
-
-static bool type_entry(Dwarf_Die *die, Dwarf_Die *out)
-{
-	Dwarf_Attribute attr;
-
-	return dwarf_attr_integrate(die, DW_AT_type, &attr) && dwarf_formref_die(&attr, out);
-}
-
-static bool is_wrapper(int tag)
-{
-	return tag == DW_TAG_typedef || tag == DW_TAG_const_type || tag == DW_TAG_volatile_type ||
-	       tag == DW_TAG_restrict_type || tag == DW_TAG_atomic_type;
-}
-
-/* Through typedefs and qualifiers; *name: the innermost typedef's, for what has no name of
- * its own. False: it ends in nothing, which is void. */
-static bool peel(Dwarf_Die *die, const char **name)
-{
-	*name = NULL;
-	for (int i = 0; i < PEEL_MAX; i++) {
-		if (!is_wrapper(dwarf_tag(die)))
-			return true;
-		if (dwarf_tag(die) == DW_TAG_typedef)
-			*name = dwarf_diename(die);
-		if (!type_entry(die, die))
-			return false;
-	}
-	return false;
-}
-
-static bool is_record(int tag)
-{
-	return tag == DW_TAG_structure_type || tag == DW_TAG_class_type || tag == DW_TAG_union_type;
 }
 
 /* "struct conn", "ns::Box<int>", "conn_t" of an anonymous one. */
@@ -102,7 +49,7 @@ static void follow_signature(Dwarf_Die *die)
 	Dwarf_Die type;
 
 	if (dwarf_attr(die, DW_AT_signature, &attr) && dwarf_formref_die(&attr, &type) &&
-	    is_record(dwarf_tag(&type)))
+	    nt_is_record(dwarf_tag(&type)))
 		*die = type;
 }
 
@@ -123,7 +70,7 @@ static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alia
 	if (def && !def->size && cs_map_get(&d->def_by_name, nt_name_key(def->name), &nr) &&
 	    nr != NT_AMBIGUOUS) {
 		def = &d->defs.items[nr];
-		*die = unpack(&def->die);
+		*die = nt_unpack(&def->die);
 		size = dwarf_bytesize(die);
 	}
 	if (dwarf_decl_line(die, &line))
@@ -140,7 +87,7 @@ static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alia
 	t.is_cxx = def ? def->is_cxx : dwarf_tag(die) == DW_TAG_class_type;
 	t.has_derived = is_derived_from(n, die, alias);
 	t.is_node_base = nt_is_node_base(t.name);
-	t.die = pack(die);
+	t.die = nt_pack(die);
 	key = (nt_name_key(t.name) ^ (uint64_t)(unsigned)line * 0x9e3779b97f4a7c15ull ^
 	       t.size << 48) |
 	      1;
@@ -152,38 +99,9 @@ static uint32_t add_record(struct cs_native *n, Dwarf_Die *die, const char *alia
 	return nr;
 }
 
-/* Items of all dimensions; 0: the array has no end of its own. */
-static uint64_t array_items(Dwarf_Die *die)
-{
-	uint64_t items = 1, count;
-	Dwarf_Die child;
-	bool any = false;
-
-	if (dwarf_child(die, &child))
-		return 0;
-	do {
-		Dwarf_Attribute attr;
-		Dwarf_Word word;
-
-		if (dwarf_tag(&child) != DW_TAG_subrange_type)
-			continue;
-		any = true;
-		if (dwarf_attr(&child, DW_AT_count, &attr) && !dwarf_formudata(&attr, &word))
-			count = word;
-		else if (dwarf_attr(&child, DW_AT_upper_bound, &attr) &&
-			 !dwarf_formudata(&attr, &word))
-			count = word + 1;
-		else
-			return 0;
-		if (!cs_mul(items, count, &items))
-			return 0;
-	} while (!dwarf_siblingof(&child, &child));
-	return any ? items : 0;
-}
-
 static uint32_t add_plain(struct cs_native *n, Dwarf_Die *die, const char *alias)
 {
-	struct nt_type t = {.kind = NT_VOID, .name = "", .die = pack(die)};
+	struct nt_type t = {.kind = NT_VOID, .name = "", .die = nt_pack(die)};
 	const char *name = dwarf_diename(die);
 	int size = dwarf_bytesize(die), tag = dwarf_tag(die);
 
@@ -196,7 +114,7 @@ static uint32_t add_plain(struct cs_native *n, Dwarf_Die *die, const char *alias
 		break;
 	case DW_TAG_array_type:
 		t.kind = NT_ARRAY;
-		t.elements = array_items(die);
+		t.elements = nt_array_items(die);
 		size = 0;
 		break;
 	case DW_TAG_base_type:
@@ -210,6 +128,7 @@ static uint32_t add_plain(struct cs_native *n, Dwarf_Die *die, const char *alias
 		t.name = cs_arena_copy(&n->model->strings, name);
 		break;
 	default: /* functions, pointers to members, what is new */
+		t.is_code = tag == DW_TAG_subroutine_type;
 		break;
 	}
 	if (!t.name)
@@ -227,11 +146,11 @@ static uint32_t type_of(struct cs_native *n, Dwarf_Die *die)
 
 	if (cs_map_get(known, key, &nr))
 		return nr;
-	if (!peel(die, &alias))
+	if (!nt_peel(die, &alias))
 		return 0;
 	own = (uint64_t)(uintptr_t)die->addr;
 	if (own == key || !cs_map_get(known, own, &nr)) {
-		nr = is_record(dwarf_tag(die)) ? add_record(n, die, alias)
+		nr = nt_is_record(dwarf_tag(die)) ? add_record(n, die, alias)
 					       : add_plain(n, die, alias);
 		if (!cs_map_put(known, own, nr))
 			n->failed = true;
@@ -243,16 +162,16 @@ static uint32_t type_of(struct cs_native *n, Dwarf_Die *die)
 
 uint32_t nt_type_of(struct cs_native *n, const struct nt_die *die)
 {
-	Dwarf_Die d = unpack(die);
+	Dwarf_Die d = nt_unpack(die);
 
 	return type_of(n, &d);
 }
 
 uint32_t nt_type_of_variable(struct cs_native *n, const struct nt_die *die)
 {
-	Dwarf_Die d = unpack(die), type;
+	Dwarf_Die d = nt_unpack(die), type;
 
-	return type_entry(&d, &type) ? type_of(n, &type) : 0;
+	return nt_type_entry(&d, &type) ? type_of(n, &type) : 0;
 }
 
 uint32_t nt_type_named(struct cs_native *n, const char *name)
@@ -414,21 +333,11 @@ static bool add_member(struct flat *f, const struct part *part, Dwarf_Die *membe
 {
 	struct cs_native *n = f->n;
 	const char *name = dwarf_diename(member);
-	Dwarf_Attribute attr;
-	Dwarf_Word off = 0;
 	Dwarf_Die type;
+	uint64_t off;
 	uint32_t nr;
 
-	if (dwarf_attr(member, DW_AT_data_member_location, &attr)) {
-		if (dwarf_formudata(&attr, &off) || off > f->size) /* virtual inheritance */
-			return true;
-	} else if (dwarf_tag(member) == DW_TAG_inheritance ||
-		   dwarf_hasattr(member, DW_AT_data_bit_offset) ||
-		   dwarf_hasattr(member, DW_AT_external) ||
-		   dwarf_hasattr(member, DW_AT_declaration)) {
-		return true;
-	}
-	if (!type_entry(member, &type))
+	if (!nt_member_offset(member, &off) || off > f->size || !nt_type_entry(member, &type))
 		return true;
 	nr = type_of(n, &type);
 	off += part->off;
@@ -457,7 +366,7 @@ static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 		return true;
 	do {
 		if (dwarf_tag(&child) != DW_TAG_template_type_parameter ||
-		    !type_entry(&child, &type))
+		    !nt_type_entry(&child, &type))
 			continue;
 		nr = type_of(f->n, &type);
 		if (f->n->types.items[nr].kind == NT_POINTER)
@@ -483,7 +392,7 @@ static bool add_text(struct flat *f, const struct part *part)
 
 static bool add_members(struct flat *f, const struct part *part)
 {
-	Dwarf_Die die = unpack(&part->die), child;
+	Dwarf_Die die = nt_unpack(&part->die), child;
 
 	if (f->n->types.items[part->type].is_flat_string)
 		return add_text(f, part);

@@ -7,11 +7,9 @@
  *
  * What a local holds before it is first set is what others left there: facts from the
  * stack are likely, not exact. */
-#include "native/dwarf.h"
+#include "native/dwarf_die.h"
 #include "image/image_unwind.h"
 
-#include <dwarf.h>
-#include <elfutils/libdw.h>
 #include <stdio.h>
 
 enum {
@@ -42,14 +40,6 @@ struct reader {
 	CS_VEC(struct scope) scopes;
 	struct cs_map scope_at; /* pc -> scope */
 };
-
-static Dwarf_Die unpack(const struct nt_die *die)
-{
-	Dwarf_Die out;
-
-	memcpy(&out, die, sizeof(out));
-	return out;
-}
 
 /* --- what is in scope --- */
 
@@ -128,7 +118,7 @@ static const struct scope *scope_of(struct reader *r, cs_addr pc)
 		return &r->scopes.items[nr];
 	s.bias = r->n->image->modules.items[unit->module].bias;
 	nr = (uint32_t)r->scopes.count;
-	if (!find_locals(r, unpack(&unit->die), pc - s.bias, &s)) {
+	if (!find_locals(r, nt_unpack(&unit->die), pc - s.bias, &s)) {
 		r->n->failed = true;
 		return NULL;
 	}

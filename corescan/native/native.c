@@ -1,16 +1,21 @@
 #include "native/native_state.h"
 #include "base/own.h"
+#include "image/elf_functions.h"
 #include "native/dwarf.h"
+#include "native/kin.h"
 
 #include <stdio.h>
 
 const char *const cs_native_how_words[CS_NATIVE_HOWS] = {
 	[CS_NATIVE_NONE] = "",
 	[CS_NATIVE_PREFIX] = "a pointer of this type leads to it; it is longer than that",
+	[CS_NATIVE_BASE] = "a pointer of this type leads to it; others begin with this type",
 	[CS_NATIVE_OPAQUE] = "a pointer of this type leads to it; nobody says how big that is",
 	[CS_NATIVE_TEXT] = "a pointer to characters leads to it",
 	[CS_NATIVE_ARRAY] = "a pointer of this type leads to it, and several fit",
 	[CS_NATIVE_INTRUSIVE] = "a link in the one before leads to the same place in this one",
+	[CS_NATIVE_DERIVED] =
+		"a pointer to what it begins with leads to it; its tag or size says which",
 	[CS_NATIVE_FLEXIBLE] = "a pointer of this type, which ends in an open array, leads to it",
 	[CS_NATIVE_POINTER] = "a pointer of this type leads to it, and the size is right",
 	[CS_NATIVE_CONTAINER] = "a container of the standard library leads to it",
@@ -39,7 +44,8 @@ bool nt_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
 {
 	uint32_t old = n->what[node];
 	uint32_t new = c->type | (uint32_t)c->how << NT_HOW_SHIFT |
-		       (uint32_t)c->sure << NT_SURE_SHIFT | (c->is_array ? NT_ARRAY_BIT : 0);
+		       (uint32_t)c->sure << NT_SURE_SHIFT | (c->is_array ? NT_ARRAY_BIT : 0) |
+		       (c->or_derived ? NT_DERIVED_BIT : 0);
 	const uint32_t same = ((1u << NT_TYPE_BITS) - 1) | NT_ARRAY_BIT;
 
 	if (!c->type || (old && rank(old) >= rank(new))) {
@@ -87,30 +93,36 @@ uint32_t nt_block_at(struct cs_native *n, cs_addr addr, struct cs_block *block)
 
 /* --- into the model --- */
 
-/* "struct conn", "struct conn[]". */
-static bool row_of(struct cs_native *n, uint32_t nr, bool is_array, uint32_t *row)
+static unsigned form_of(uint32_t what)
 {
-	struct nt_type *t = &n->types.items[nr];
-	char name[NT_NAME_MAX + 4];
+	return what & NT_ARRAY_BIT ? 1 : what & NT_DERIVED_BIT ? 2 : 0;
+}
 
-	if (!t->rows[is_array]) {
+/* "struct conn", "struct conn[]", "struct conn or derived". */
+static bool row_of(struct cs_native *n, uint32_t nr, unsigned form, uint32_t *row)
+{
+	static const char *const ends[] = {"", "[]", " or derived"};
+	struct nt_type *t = &n->types.items[nr];
+	char name[NT_NAME_MAX + 16];
+
+	if (!t->rows[form]) {
 		uint64_t key;
 		bool is_shared = t->kind != NT_RECORD && t->kind != NT_UNION;
 
-		snprintf(name, sizeof(name), "%s%s", t->name, is_array ? "[]" : "");
+		snprintf(name, sizeof(name), "%s%s", t->name, ends[form]);
 		key = cs_map_key(name);
 		/* each unit has an int of its own */
 		if (is_shared && cs_map_get(&n->row_by_name, key, row)) {
-			t->rows[is_array] = *row + 1;
+			t->rows[form] = *row + 1;
 			return true;
 		}
 		if (cs_model_type(n->model, name, t->is_cxx ? CS_KIND_CXX : CS_KIND_C, row, NULL))
 			return false;
-		t->rows[is_array] = *row + 1;
+		t->rows[form] = *row + 1;
 		if (is_shared && !cs_map_put(&n->row_by_name, key, *row))
 			return false;
 	}
-	*row = t->rows[is_array] - 1;
+	*row = t->rows[form] - 1;
 	return true;
 }
 
@@ -122,7 +134,8 @@ static uint64_t items_of(const struct cs_native *n, uint32_t node, uint64_t len,
 	uint64_t size = t->size, count = 1;
 
 	*shallow = !size || size > len ? len : size;
-	if (nt_how(what) == CS_NATIVE_FLEXIBLE || nt_how(what) == CS_NATIVE_TEXT)
+	if (nt_how(what) == CS_NATIVE_FLEXIBLE || nt_how(what) == CS_NATIVE_TEXT ||
+	    (nt_how(what) == CS_NATIVE_DERIVED && t->tail))
 		*shallow = len;
 	if (!(what & NT_ARRAY_BIT) || !size)
 		return count;
@@ -146,7 +159,7 @@ static bool tell_block(struct cs_native *n, uint32_t node, const struct cs_block
 	n->counts[nt_sure(what)]++;
 	if (!is_told(what))
 		return true;
-	if (!row_of(n, nt_type_nr(what), what & NT_ARRAY_BIT, &row))
+	if (!row_of(n, nt_type_nr(what), form_of(what), &row))
 		return false;
 	items_of(n, node, block->len, &shallow);
 	cs_block_set(&n->model->blocks, block, CS_BLOCK_TYPED);
@@ -202,7 +215,9 @@ static cs_status follow_pointers(struct cs_native *n, struct cs_error *err)
 		st = nt_spread(n, err);
 	if (!st)
 		st = nt_locals(n, err);
-	return st ? st : nt_spread(n, err);
+	if (!st)
+		st = nt_spread(n, err);
+	return st ? st : nt_families(n, err);
 }
 
 static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *err)
@@ -266,7 +281,11 @@ void cs_native_destroy(struct cs_native *n)
 {
 	if (!n)
 		return;
+	for (size_t i = 0; n->functions && i < n->image->modules.count; i++)
+		cs_elf_functions_destroy(n->functions[i]);
+	free(n->functions);
 	nt_vtables_free(n);
+	nt_kin_free(n);
 	nt_dwarf_free(n);
 	nt_hints_free(n->hints);
 	cs_map_deinit(&n->row_by_name);
@@ -293,7 +312,7 @@ uint32_t cs_native_row(const struct cs_native *n, uint32_t node)
 
 	if (!is_told(what))
 		return CS_NATIVE_NO_ROW;
-	row = n->types.items[nt_type_nr(what)].rows[what & NT_ARRAY_BIT ? 1 : 0];
+	row = n->types.items[nt_type_nr(what)].rows[form_of(what)];
 	return row ? row - 1 : CS_NATIVE_NO_ROW;
 }
 
@@ -314,6 +333,19 @@ static void find_via(struct cs_native *n, uint32_t via, struct cs_native_fact *o
 		out->via_name = n->model->types.items[row].name;
 }
 
+/* How many of those that begin with a type, and itself, the block may be. */
+static uint32_t candidates(struct cs_native *n, uint32_t type, const struct cs_block *block)
+{
+	uint32_t fitting = nt_fits_type(n, type, block);
+	const uint32_t *derived;
+	size_t count;
+
+	for (size_t i = 0; derived = nt_derived(n, type, &count), i < count; i++)
+		fitting += nt_fits_type(n, derived[i], block) &&
+			   nt_judge(n, derived[i], block->addr) >= 0;
+	return fitting;
+}
+
 bool cs_native_find(struct cs_native *n, const struct cs_block *block, struct cs_native_fact *out)
 {
 	uint32_t node = n ? cs_node_at(&n->nodes, block->addr) : CS_NO_NODE, what;
@@ -330,11 +362,14 @@ bool cs_native_find(struct cs_native *n, const struct cs_block *block, struct cs
 		.how = nt_how(what),
 		.sure = nt_sure(what),
 		.is_array = what & NT_ARRAY_BIT,
+		.or_derived = what & NT_DERIVED_BIT,
 		.items = items_of(n, node, block->len, &shallow),
 		.row = cs_native_row(n, node),
 	};
 	if (out->row != CS_NATIVE_NO_ROW)
 		out->type = n->model->types.items[out->row].name;
+	if (n->dwarf && (out->or_derived || out->how == CS_NATIVE_BASE))
+		out->candidates = candidates(n, nt_type_nr(what), block);
 	find_via(n, n->via[node], out);
 	return true;
 }

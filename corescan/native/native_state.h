@@ -43,11 +43,11 @@ struct nt_type {
 	uint64_t size, elements; /* elements: of an array; 0: no end of its own */
 	uint32_t target;	 /* of a pointer or array, once asked for */
 	uint32_t first, slots;	 /* in nt->slots, once flat */
-	uint32_t rows[2];	 /* 1 + row in model->types: one of it, an array */
+	uint32_t rows[3];	 /* 1 + row in model->types: one of it, an array, or derived */
 	uint32_t tail, tail_off; /* flexible: its items' type; 0: none */
 	uint8_t kind;
 	bool is_cxx, is_complete, is_flat, has_target, has_derived;
-	bool is_node_base, is_polymorphic, is_flat_string;
+	bool is_node_base, is_polymorphic, is_flat_string, is_code;
 	struct nt_die die;	 /* all zero: none */
 };
 
@@ -56,7 +56,8 @@ struct nt_place { /* what leads to a block and is no block */
 	cs_addr addr;
 };
 
-enum { NT_TYPE_BITS = 23, NT_HOW_SHIFT = 23, NT_SURE_SHIFT = 27, NT_ARRAY_BIT = 1u << 29 };
+enum { NT_TYPE_BITS = 23, NT_HOW_SHIFT = 23, NT_SURE_SHIFT = 27, NT_ARRAY_BIT = 1u << 29,
+	NT_DERIVED_BIT = 1u << 30 };
 
 struct nt_dwarf; /* dwarf_index.c */
 struct nt_hints; /* hints.c */
@@ -78,7 +79,9 @@ struct cs_native {
 	struct cs_map type_infos;   /* vptr of a type_info -> 1 it is one, 2 it is none */
 	struct nt_vtable_names *vtable_names; /* of each module, made on first use */
 	struct nt_dwarf *dwarf;	    /* NULL: no module has debug data */
+	struct nt_kin *kin;	    /* NULL: not asked for yet */
 	struct nt_hints *hints;	    /* NULL: none */
+	struct cs_elf_functions **functions; /* of each module, made on first use */
 	struct cs_map row_by_name;  /* of numbers and pointers */
 	uint64_t conflicts, counts[3]; /* counts: of facts, by how sure */
 	bool failed;		    /* no memory */
@@ -104,7 +107,7 @@ struct nt_claim {
 	uint32_t type, via;
 	enum cs_native_how how;
 	enum cs_native_sure sure;
-	bool is_array;
+	bool is_array, or_derived;
 	uint32_t items; /* of an array, and 1; 0: as many as fit */
 	uint32_t start; /* of it: where the first one lies */
 };

@@ -2,6 +2,7 @@
  * on: breadth first, without recursion. A block is looked through again only when a better
  * fact about it is found, which is a few times at most. */
 #include "native/dwarf.h"
+#include "native/kin.h"
 
 enum {
 	LOWEST = 4096, /* no pointer is less */
@@ -16,7 +17,7 @@ struct link {		   /* a pointer, where it was found and what it should lead to */
 	uint32_t target, via;
 	enum cs_native_sure sure;
 	uint32_t owner, host, host_off; /* the type it is in, the record of that, and its place */
-	bool in_union, is_promoted, is_vector;
+	bool in_union, is_promoted, is_vector, is_slack;
 };
 
 static const struct nt_type *type_at(const struct cs_native *n, uint32_t nr)
@@ -35,7 +36,7 @@ static bool is_mapped(struct cs_native *n, cs_addr addr)
 }
 
 /* Is every pointer of `items` things at addr null or an address? */
-static bool is_plausible(struct cs_native *n, uint32_t type, cs_addr addr, uint64_t items)
+bool nt_is_plausible(struct cs_native *n, uint32_t type, cs_addr addr, uint64_t items)
 {
 	const struct nt_type *t;
 	uint64_t word;
@@ -96,14 +97,31 @@ static void claim_many(struct cs_native *n, uint32_t node, const struct cs_block
 			     .sure = CS_NATIVE_LIKELY,
 			     .is_array = true};
 
-	if (items < 2 || t->has_derived || l->in_union || l->is_promoted ||
+	if (items < 2 || (t->has_derived && !nt_has_family(n, l->target)) || l->in_union ||
+	    l->is_promoted ||
 	    !(nt_fits(block, items * t->size) || nt_fits(block, (items - 1) * t->size)) ||
-	    !is_plausible(n, l->target, block->addr, items)) {
+	    !nt_is_plausible(n, l->target, block->addr, items)) {
 		c.how = CS_NATIVE_PREFIX;
 		c.sure = CS_NATIVE_CANDIDATE;
 		c.is_array = false;
 	}
 	claim(n, node, block, l, c);
+}
+
+/* Do others begin with this type, one of which the block may be? */
+static bool may_be_derived(struct cs_native *n, const struct cs_block *block, const struct link *l)
+{
+	size_t count = 0;
+	const uint32_t *derived = l->is_promoted || type_at(n, l->target)->is_polymorphic
+					  ? NULL
+					  : nt_derived(n, l->target, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (nt_fits_type(n, derived[i], block))
+			return true;
+		derived = nt_derived(n, l->target, &count); /* they may have moved */
+	}
+	return false;
 }
 
 static void claim_record(struct cs_native *n, uint32_t node, const struct cs_block *block,
@@ -129,7 +147,18 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 		n->conflicts++;
 		return;
 	}
+	if (may_be_derived(n, block, l)) {
+		c.how = CS_NATIVE_BASE;
+		c.sure = CS_NATIVE_CANDIDATE;
+		claim(n, node, block, l, c);
+		return;
+	}
+	t = type_at(n, l->target);
 	is_doubtful = t->has_derived || l->in_union;
+	/* what may be no pointer at all must lead to just the right thing */
+	if ((l->is_slack || l->in_union) && !t->tail &&
+	    (block->len != nt_class(t->size) || nt_judge(n, l->target, block->addr) < 0))
+		return;
 	if (nt_fits(block, t->size)) {
 		if (l->is_promoted)
 			c.how = CS_NATIVE_CONTAINER;
@@ -144,7 +173,7 @@ static void claim_record(struct cs_native *n, uint32_t node, const struct cs_blo
 		return;
 	}
 	if (lesser(c.sure, l->sure) < CS_NATIVE_EXACT &&
-	    !is_plausible(n, l->target, block->addr, 1)) {
+	    !nt_is_plausible(n, l->target, block->addr, 1)) {
 		n->conflicts++;
 		return;
 	}
@@ -200,7 +229,7 @@ static void look_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 		return;
 	if (t->kind == NT_RECORD && t->is_complete && !t->is_node_base &&
 	    t->size <= block->len - (l->value - block->addr) &&
-	    is_plausible(n, l->target, l->value, 1))
+	    nt_is_plausible(n, l->target, l->value, 1))
 		nt_look_at(n, &o);
 }
 
@@ -225,7 +254,7 @@ static void lead_inside(struct cs_native *n, uint32_t node, const struct cs_bloc
 	}
 	if (l->owner && l->target == l->host && l->host_off == off && owner->is_complete &&
 	    l->owner != l->host && nt_fits(block, owner->size) &&
-	    is_plausible(n, l->owner, block->addr, 1)) {
+	    nt_is_plausible(n, l->owner, block->addr, 1)) {
 		c = (struct nt_claim){
 			.type = l->owner, .how = CS_NATIVE_INTRUSIVE, .sure = CS_NATIVE_LIKELY};
 		claim(n, node, block, l, c);
@@ -278,6 +307,40 @@ static void follow(struct cs_native *n, struct link *l)
 		lead_to_start(n, node, &block, l);
 }
 
+/* The last word of an open array may be in use, or what malloc gave on top, where an older
+ * block's words remain: followed when everything else was. */
+static bool is_deferred(struct cs_native *n, const struct link *l)
+{
+	struct nt_object o = {.addr = l->at, .type = l->target, .via = l->via, .sure = l->sure};
+	struct cs_block block;
+	uint32_t node = cs_node_at(&n->nodes, l->at);
+
+	if (node == CS_NO_NODE)
+		return false;
+	cs_node_block_at(&n->nodes, l->at, &block);
+	if (l->at + 8 < block.addr + block.len)
+		return false;
+	if (n->dwarf->slack.count < OBJECTS_MAX && !cs_vec_push(&n->dwarf->slack, o))
+		n->failed = true;
+	return true;
+}
+
+void nt_follow_slack(struct cs_native *n)
+{
+	for (size_t i = 0; i < n->dwarf->slack.count && !cs_pulse_stops(n->model->pulse); i++) {
+		struct nt_object o = n->dwarf->slack.items[i];
+		struct link l = {.at = o.addr,
+				 .target = o.type,
+				 .via = o.via,
+				 .sure = lesser(o.sure, CS_NATIVE_LIKELY),
+				 .is_slack = true};
+
+		if (cs_mem_u64(n->image->mem, l.at, &l.value))
+			follow(n, &l);
+	}
+	n->dwarf->slack.count = 0;
+}
+
 static void follow_slots(struct cs_native *n, const struct nt_object *o)
 {
 	struct nt_type t;
@@ -308,7 +371,8 @@ static void follow_slots(struct cs_native *n, const struct nt_object *o)
 }
 
 /* `items` things of a type, one behind the other. */
-static void follow_items(struct cs_native *n, const struct nt_object *first, uint64_t items)
+static void follow_items(struct cs_native *n, const struct nt_object *first, uint64_t items,
+			 bool is_open)
 {
 	struct nt_object o = *first;
 	uint32_t target = type_at(n, o.type)->kind == NT_POINTER ? nt_target(n, o.type) : 0;
@@ -324,7 +388,8 @@ static void follow_items(struct cs_native *n, const struct nt_object *first, uin
 
 		if (!target)
 			follow_slots(n, &o);
-		else if (cs_mem_u64(n->image->mem, l.at, &l.value))
+		else if (cs_mem_u64(n->image->mem, l.at, &l.value) &&
+			 !(is_open && i + 1 == items && is_deferred(n, &l)))
 			follow(n, &l);
 	}
 }
@@ -361,7 +426,7 @@ static void spread_object(struct cs_native *n, struct nt_object o)
 		o.type = nt_target(n, o.type);
 	}
 	if (type_at(n, o.type)->size)
-		follow_items(n, &o, items);
+		follow_items(n, &o, items, false);
 }
 
 static void spread_block(struct cs_native *n, cs_addr addr)
@@ -386,16 +451,17 @@ static void spread_block(struct cs_native *n, cs_addr addr)
 	}
 	if (t->kind == NT_CHAR || t->kind == NT_PLAIN)
 		return;
-	follow_items(n, &o, items);
+	follow_items(n, &o, items, false);
 	t = type_at(n, o.type);
-	if (nt_how(what) != CS_NATIVE_FLEXIBLE || !t->tail || !type_at(n, t->tail)->size)
+	if ((nt_how(what) != CS_NATIVE_FLEXIBLE && nt_how(what) != CS_NATIVE_DERIVED) || !t->tail ||
+	    !type_at(n, t->tail)->size)
 		return;
 	o.addr += t->tail_off;
 	items = (block.len - t->tail_off) / type_at(n, t->tail)->size;
 	o.type = t->tail;
 	o.sure = CS_NATIVE_LIKELY; /* how many of them are in use is not known */
 	if (type_at(n, o.type)->kind >= NT_POINTER && type_at(n, o.type)->kind != NT_ARRAY)
-		follow_items(n, &o, items);
+		follow_items(n, &o, items, true);
 }
 
 /* The block that is next but a few will be looked through soon: memory is waited for less. */

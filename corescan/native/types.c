@@ -37,17 +37,37 @@ static void move(struct spot *s, char c)
 	}
 }
 
-/* Words that compilers put where they like: "long unsigned int", "unsigned long". */
+/* Words that compilers put where they like: "long unsigned int", "unsigned long". Names are
+ * asked at every letter: the first one decides. */
 static unsigned loose_word(const char *name, size_t *len)
 {
-	static const char *const words[] = {"const", "long", "short", "unsigned", "int"};
+	static const struct {
+		const char *text;
+		size_t len;
+	} words[] = {{"const", 5}, {"long", 4}, {"short", 5}, {"unsigned", 8}, {"int", 3}};
+	unsigned nr;
 
-	for (unsigned i = 0; i < sizeof(words) / sizeof(*words); i++) {
-		*len = strlen(words[i]);
-		if (!strncmp(name, words[i], *len) && !is_word(name[*len]))
-			return i + 1;
+	switch (*name) {
+	case 'c':
+		nr = 0;
+		break;
+	case 'l':
+		nr = 1;
+		break;
+	case 's':
+		nr = 2;
+		break;
+	case 'u':
+		nr = 3;
+		break;
+	case 'i':
+		nr = 4;
+		break;
+	default:
+		return 0;
 	}
-	return 0;
+	*len = words[nr].len;
+	return !strncmp(name, words[nr].text, *len) && !is_word(name[*len]) ? nr + 1 : 0;
 }
 
 static uint64_t mixed(unsigned word, const struct spot *s)

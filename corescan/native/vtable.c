@@ -8,6 +8,7 @@
 #include "native/native_state.h"
 #include "base/own.h"
 #include "image/debug_file.h"
+#include "image/elf_file.h"
 #include "native/demangle.h"
 #include "native/dwarf.h"
 
@@ -81,8 +82,19 @@ static const struct cs_mapping *module_mapping(struct cs_native *n, cs_addr addr
 static bool is_code(struct cs_native *n, cs_addr addr)
 {
 	const struct cs_mapping *m = cs_image_mapping(n->image, addr);
+	const struct cs_module *module;
+	const struct cs_elf_load *loads;
+	size_t count;
 
-	return m && m->prot & CS_PROT_X;
+	if (!m || m->prot || m->module == CS_NO_MODULE)
+		return m && m->prot & CS_PROT_X;
+	/* gdb's gcore leaves code out and does not say that it was there: the file does */
+	module = &n->image->modules.items[m->module];
+	count = module->elf ? cs_elf_loads(module->elf, &loads) : 0;
+	for (size_t i = 0; i < count; i++)
+		if (addr - module->bias - loads[i].vaddr < loads[i].memsz)
+			return loads[i].flags & PF_X;
+	return false;
 }
 
 /* The text behind a type_info's name pointer, without what says it is of one file. */

@@ -154,8 +154,10 @@ static cs_status read_word(struct reader *r, const char *typed, struct cs_error 
 		return cs_report_set(r->options, r->command->second, typed, err);
 	}
 	if (r->has_word)
-		return cs_fail(err, CS_USAGE, 0, "'%.40s' is one word too many: %s takes one %s", typed,
-			       is->name, is->argument);
+		return cs_fail(err, CS_USAGE, 0,
+			       "'%.40s' is one word too many: %s takes one %s%s", typed, is->name,
+			       is->argument,
+			       strstr(is->argument, "TYPE") ? " (in quotes, if it has blanks)" : "");
 	r->has_word = true;
 	switch (r->command->word) {
 	case CS_WORD_TOP:

@@ -370,7 +370,8 @@ static const char *meant_type(const struct page *p, const char *typed)
 		const char *name = p->model->types.items[i].name;
 		size_t all = strlen(name);
 
-		if (all > len && name[all - len - 1] == '.' && !strcmp(name + all - len, typed))
+		if (all > len && strchr(".: ", name[all - len - 1]) &&
+		    !strcmp(name + all - len, typed))
 			return name;
 	}
 	return NULL;

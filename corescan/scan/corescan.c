@@ -11,7 +11,7 @@
 
 enum { PROGRESS_NS = 500000000, HOOKS_MAX = 4096 };
 
-static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "hints", "pid",
+static const char *const scan_options[] = { "exe", "sysroot", "debug-dir", "debuginfod", "hints", "pid",
 					  "allow-swap-in", "graph", "sites" };
 
 unsigned corescan_abi(void)
@@ -217,6 +217,7 @@ static struct cs_scan_options scan_options_of(struct corescan *cs)
 		.exe = cs_handle_value(cs, "exe"),
 		.sysroot = cs_handle_value(cs, "sysroot"),
 		.debug_dir = cs_handle_value(cs, "debug-dir"),
+		.debuginfod = cs_handle_value(cs, "debuginfod"),
 		.hints = cs_handle_value(cs, "hints"),
 		.files = cs->files,
 		.file_count = cs->file_count,

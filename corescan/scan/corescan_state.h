@@ -6,7 +6,7 @@
 #include "report/report.h"
 #include "scan/scan.h"
 
-enum { OPTIONS_MAX = 24 };
+enum { OPTIONS_MAX = 48 };
 
 struct cs_setting {
 	char *name, *value;

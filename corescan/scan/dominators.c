@@ -122,7 +122,7 @@ static void push_root_child(struct tree *t, const struct cs_dom_step *step)
 	bool has = cs_node_root(t->hg, step->node, &tag);
 
 	if (has)
-		cs_root_name(t->hg, tag, name, place);
+		cs_root_name(t->hg, tag, step->node, name, place);
 	push(t, (struct item){ .members = one(step->node), .member_count = 1, .count = 1,
 			       .shallow = cs_heap_graph_len(t->hg, step->node), .depth = 1,
 			       .retained = step->retained, .example = step->node,
@@ -230,6 +230,7 @@ static void push_group(struct tree *t, const struct item *above, struct group *g
 	bool in_dict = known && cs_edge_is_dict(&edge);
 	uint64_t depth = above->depth + !in_dict;
 
+	cs_edge_member(t->hg->scan, cs_node_addr(t->hg, g->parent), &edge);
 	if (known)
 		cs_name_join(t->hg, above->name, &edge, above->in_dict, !alone, name);
 	else

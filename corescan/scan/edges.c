@@ -128,10 +128,12 @@ static const char *hold_word(unsigned hold)
 	return hold < sizeof(words) / sizeof(words[0]) ? words[hold] : "guess";
 }
 
-static const char *edge_words(struct lister *l, const struct py_edge *edge)
+/* from: where the block with the word begins. */
+static const char *edge_words(struct lister *l, struct py_edge *edge, cs_addr from)
 {
 	char text[EDGE_CAP] = "";
 
+	cs_edge_member(l->scan, from, edge);
 	if (edge->kind == PY_EDGE_VALUE && l->wish->no_values)
 		return "[...]"; /* a key is the target's text */
 	py_edge_text(l->scan->py, edge, text, sizeof(text));
@@ -170,13 +172,13 @@ static void add_row(struct lister *l, struct cs_edge_row row, struct draft draft
 static void write_rows(struct lister *l)
 {
 	for (size_t i = 0; i < l->drafts.count && !cs_pulse_stops(&l->scan->pulse); i++) {
-		const struct draft *d = &l->drafts.items[i];
+		struct draft *d = &l->drafts.items[i];
 		struct cs_edge_row *row = &l->out->edges.items[i];
 
 		if (d->other)
 			describe(l, d->other, row);
 		if (d->has_edge)
-			row->edge = edge_words(l, &d->edge);
+			row->edge = edge_words(l, &d->edge, l->hg ? d->other : l->block.addr);
 	}
 	cs_vec_free(&l->drafts);
 }

@@ -3,6 +3,7 @@
 #include "base/map.h"
 #include "cpython/py_attr.h"
 #include "cpython/py_census.h"
+#include "native/native.h"
 #include "scan/names.h"
 
 #include <fnmatch.h>
@@ -152,7 +153,7 @@ static uint64_t left_keys(struct finder *f, const struct cs_block *dict)
 	struct py_obj o;
 	uint32_t node;
 
-	if (!py_object_at_block(py, dict, &o) || !(o.type->flags & PY_FLAG_DICT))
+	if (!py || !py_object_at_block(py, dict, &o) || !(o.type->flags & PY_FLAG_DICT))
 		return 0;
 	py_dict_place(py, o.addr, &at);
 	if (!at.values || !py_block_at(py, at.keys, &block) || block.state != CS_BLOCK_OWNED)
@@ -191,7 +192,7 @@ static void find_all(struct finder *f)
 		cs_pulse_at(&hg->scan->pulse, node, hg->nodes.count);
 		if (cs_pulse_stops(&hg->scan->pulse))
 			return;
-		if (block.state != CS_BLOCK_OBJECT)
+		if (block.state != CS_BLOCK_OBJECT && block.state != CS_BLOCK_TYPED)
 			continue;
 		type = cs_heap_graph_type(hg, node);
 		if (type != CS_NO_TYPE && f->wanted[type])
@@ -261,12 +262,31 @@ static cs_status read_names(struct finder *f, struct py_attr_path *paths, size_t
 	return names ? CS_OK : no_memory(err);
 }
 
-static bool add_value(struct finder *f, cs_addr addr, struct py_attr_path *path)
+static bool add_member(struct finder *f, const struct cs_block *block, const char *name)
 {
 	struct cs_attr_value value = { .text = NULL };
+	char text[CS_NATIVE_VALUE_MAX];
+	bool has = cs_native_member(f->hg->scan->native, block, name, f->wish->no_values, text,
+				    &value.is_integer);
+
+	if (has)
+		value.text = cs_arena_copy(&f->out->strings, text);
+	return (value.text || !has) && cs_vec_push(&f->out->values, value);
+}
+
+static bool add_value(struct finder *f, cs_addr addr, const char *name, struct py_attr_path *path)
+{
+	struct cs_attr_value value = { .text = NULL };
+	uint32_t node = cs_node_at(&f->hg->nodes, addr);
+	struct cs_block block;
 	struct py_attr attr;
 	char text[PY_ATTR_TEXT];
 
+	if (node != CS_NO_NODE) {
+		cs_node_block(&f->hg->nodes, node, &block);
+		if (block.state == CS_BLOCK_TYPED)
+			return add_member(f, &block, name);
+	}
 	py_attr_get(f->hg->scan->py, addr, path, &attr);
 	value.is_integer = py_attr_text(f->hg->scan->py, &attr, f->wish->no_values, text,
 					sizeof(text));
@@ -288,7 +308,8 @@ static cs_status read_values(struct finder *f, struct cs_error *err)
 		if (cs_pulse_stops(&f->hg->scan->pulse))
 			break;
 		for (size_t k = 0; !st && k < count; k++)
-			if (!add_value(f, f->out->instances.items[i].addr, &paths[k]))
+			if (!add_value(f, f->out->instances.items[i].addr,
+				       f->out->attr_names[k], &paths[k]))
 				st = no_memory(err);
 	}
 	free(paths);
@@ -320,7 +341,7 @@ static bool choose_types(struct finder *f)
 	for (size_t i = 0; i < m->types.count; i++) {
 		const char *name = m->types.items[i].name;
 
-		f->wanted[i] = m->types.items[i].kind == CS_KIND_PYTHON &&
+		f->wanted[i] = m->types.items[i].kind != CS_KIND_RAW &&
 			       (is_pattern ? !fnmatch(f->wish->type, name, FNM_NOESCAPE) :
 					     !strcmp(f->wish->type, name));
 		any = any || f->wanted[i];

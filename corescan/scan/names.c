@@ -2,10 +2,13 @@
 
 #include "cpython/py_census.h"
 #include "cpython/py_dict.h"
+#include "native/native.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { NAMED_MAX = 1 << 22 }; /* bytes of a root */
 
 struct search {
 	struct cs_heap_graph *hg;
@@ -108,8 +111,8 @@ bool cs_node_edge(struct cs_heap_graph *hg, uint32_t from, uint32_t to, struct p
 	return s.has_found;
 }
 
-bool cs_root_edge(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t to,
-		  struct py_edge *out)
+static bool root_word(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t to,
+		      struct py_edge *out)
 {
 	struct search s = { .hg = hg, .to = to };
 
@@ -148,6 +151,9 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 	} else if (any && (edge->kind == PY_EDGE_INDEX || edge->kind == PY_EDGE_VALUE ||
 			   edge->kind == PY_EDGE_KEY || edge->kind == PY_EDGE_WORD)) {
 		snprintf(out, CS_NAME_MAX, "%.*s[...]", room - 5, holder);
+	} else if (any && edge->kind == PY_EDGE_BLOCK && edge->label && strchr(edge->label, '[')) {
+		snprintf(out, CS_NAME_MAX, "%.*s%.*s[...]", room - 130, holder,
+			 (int)strcspn(edge->label, "["), edge->label);
 	} else if (edge->kind == PY_EDGE_WORD) {
 		snprintf(out, CS_NAME_MAX, "%.*s->+%" PRId64, room - 32, holder, edge->index);
 	} else if (edge->kind == PY_EDGE_VALUE && in_dict &&
@@ -159,6 +165,32 @@ void cs_name_join(struct cs_heap_graph *hg, const char *holder, const struct py_
 	}
 }
 
+/* Names stay in the model: there are as many as rows are told. */
+void cs_edge_member(struct cs_scan *scan, cs_addr from, struct py_edge *edge)
+{
+	char name[CS_NATIVE_MEMBER_MAX];
+	struct cs_block block;
+	const char *copy;
+
+	if (edge->kind != PY_EDGE_WORD || !cs_blocks_holding(&scan->model.blocks, from, &block) ||
+	    block.state != CS_BLOCK_TYPED ||
+	    !cs_native_member_name(scan->native, &block, (uint64_t)edge->index, name))
+		return;
+	copy = cs_arena_copy(&scan->model.strings, name);
+	if (copy) {
+		edge->kind = PY_EDGE_BLOCK;
+		edge->label = copy;
+	}
+}
+
+static bool says_more(const struct cs_heap_graph *hg, uint32_t tag, uint32_t than)
+{
+	unsigned a = cs_root_rank(&hg->roots.items.items[tag]);
+	unsigned b = cs_root_rank(&hg->roots.items.items[than]);
+
+	return a != b ? a < b : tag < than;
+}
+
 bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag)
 {
 	bool has = false;
@@ -166,8 +198,7 @@ bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag)
 	for (size_t i = 0; i < hg->graph->roots.count; i++) {
 		const struct cs_graph_root *r = &hg->graph->roots.items[i];
 
-		/* tags are in the order of what they tell */
-		if (r->node == node && (!has || r->tag < *tag)) {
+		if (r->node == node && (!has || says_more(hg, r->tag, *tag))) {
 			*tag = r->tag;
 			has = true;
 		}
@@ -175,9 +206,37 @@ bool cs_node_root(struct cs_heap_graph *hg, uint32_t node, uint32_t *tag)
 	return has;
 }
 
-void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, char out[CS_NAME_MAX],
+bool cs_root_edge(struct cs_heap_graph *hg, const struct cs_root *root, uint32_t to,
+		  struct py_edge *out)
+{
+	char name[CS_NATIVE_MEMBER_MAX];
+	const char *copy;
+
+	if (!root_word(hg, root, to, out))
+		return false;
+	if ((root->kind != CS_ROOT_DATA && root->kind != CS_ROOT_STACK && root->kind != CS_ROOT_MEMORY) ||
+	    !cs_native_variable(hg->scan->native, root->range.start + (uint64_t)out->index, name))
+		return true;
+	copy = cs_arena_copy(&hg->scan->model.strings, name);
+	if (copy) {
+		out->kind = PY_EDGE_BLOCK;
+		out->label = copy;
+	}
+	return true;
+}
+
+/* Its words are gone through for each node that is named. */
+static bool has_variables(const struct cs_heap_graph *hg, const struct cs_root *root)
+{
+	return (root->kind == CS_ROOT_DATA || root->kind == CS_ROOT_STACK) &&
+	       root->range.len <= NAMED_MAX && cs_native_has_variables(hg->scan->native);
+}
+
+void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, uint32_t node, char out[CS_NAME_MAX],
 		  char place[CS_PLACE_MAX])
 {
+	struct py_edge edge;
+
 	const struct cs_root *root = &hg->roots.items.items[tag];
 	char text[CS_PLACE_MAX - 16];
 
@@ -187,6 +246,10 @@ void cs_root_name(struct cs_heap_graph *hg, uint32_t tag, char out[CS_NAME_MAX],
 		snprintf(place, CS_PLACE_MAX, "local of %s", text);
 	} else if (root->kind == CS_ROOT_PY_MODULE && !strncmp(text, "module ", 7)) {
 		snprintf(out, CS_NAME_MAX, "%s", text + 7);
+	} else if (has_variables(hg, root) && cs_root_edge(hg, root, node, &edge) &&
+		   edge.kind == PY_EDGE_BLOCK) {
+		snprintf(out, CS_NAME_MAX, "%s", edge.label);
+		snprintf(place, CS_PLACE_MAX, "%s", text);
 	} else {
 		snprintf(out, CS_NAME_MAX, "%s", text);
 	}

@@ -93,10 +93,22 @@ static void say_owner(struct pen *pen, struct cs_scan *scan, const struct cs_blo
 	say(pen, "evidence", "a member of the owner points at it, and only such objects own such blocks");
 }
 
+enum { MEMBERS_SHOWN = 64 };
+
+static void say_member(void *ctx, const char *name, const char *value)
+{
+	if (*name)
+		say(ctx, "member", "%s = %s", name, value);
+	else
+		say(ctx, "value", "%s", value);
+}
+
 /* What vtables and pointers say of a malloc block. */
 static void say_native(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)
 {
+	struct cs_native_members_wish wish = { MEMBERS_SHOWN, scan->options.no_values };
 	struct cs_native_fact f;
+	uint64_t more;
 
 	if (!cs_native_find(scan->native, block, &f))
 		return;
@@ -106,10 +118,15 @@ static void say_native(struct pen *pen, struct cs_scan *scan, const struct cs_bl
 		say_number(pen, "items", f.items, false);
 	say(pen, "evidence", "%s", cs_native_how_words[f.how]);
 	say(pen, "confidence", "%s", cs_native_sure_words[f.sure]);
+	if (f.candidates)
+		say_number(pen, "candidates", f.candidates, false);
 	if (f.via)
 		say(pen, "via", CS_ADDR "%s%s", f.via, *f.via_name ? " " : "", f.via_name);
 	else if (*f.via_name)
 		say(pen, "via", "%s", f.via_name);
+	more = cs_native_members(scan->native, block, &wish, say_member, pen);
+	if (more)
+		say_number(pen, "more_members", more, false);
 }
 
 static void say_block(struct pen *pen, struct cs_scan *scan, const struct cs_block *block)

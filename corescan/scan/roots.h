@@ -31,6 +31,12 @@ struct cs_root {
 	bool is_guess;
 };
 
+/* The less, the more a root says. */
+static inline unsigned cs_root_rank(const struct cs_root *root)
+{
+	return (root->is_guess ? 16 : 0) + root->kind;
+}
+
 /* A frame that is no object of a heap (3.11+) has a node too, behind those of all blocks:
  * what its locals hold together is then what it dominates. */
 struct cs_roots {

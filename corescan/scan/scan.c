@@ -10,6 +10,7 @@
 #include "mem/mem_core.h"
 #include "native/native.h"
 #include "scan/answers.h"
+#include "scan/files.h"
 #include "scan/heap_graph.h"
 #include "scan/makers.h"
 #include "scan/regions.h"
@@ -51,6 +52,7 @@ static struct cs_image_options image_options(struct cs_scan *scan)
 		.debug_dir = o->debug_dir,
 		.files = o->files,
 		.file_count = o->file_count,
+		.debuginfod = o->debuginfod,
 		.pulse = &scan->pulse,
 	};
 }
@@ -261,6 +263,7 @@ static void prove_collector(struct cs_scan *scan)
 
 void cs_scan_prove(struct cs_scan *scan)
 {
+	cs_scan_prove_files(scan);
 	/* stopped_ns is known once it runs again */
 	if (scan->py && !scan->is_proven && !scan->model.target.stopped_ns)
 		prove_collector(scan);
@@ -312,28 +315,6 @@ static cs_status walk(struct cs_scan *scan, struct cs_error *err)
 	return st ? st : find_native_types(scan, err);
 }
 
-/* Files that could not be used: another build lies there, or none. */
-static void describe_files(struct cs_scan *scan)
-{
-	if (scan->image->exe_refused)
-		cs_model_anomaly(&scan->model, "file.mismatch", 0,
-				 "%s is not the executable this process ran (another build id, or no "
-				 "ELF file): not used",
-				 scan->options.exe);
-	for (size_t i = 0; i < scan->image->modules.count; i++) {
-		const struct cs_module *m = &scan->image->modules.items[i];
-
-		if (m->file == CS_FILE_MISMATCH)
-			cs_model_anomaly(&scan->model, "file.replaced", m->range.start,
-					 "%s on disk is another build than the process ran "
-					 "(build id differs): not used",
-					 m->path);
-		else if (m->file == CS_FILE_MISSING && *m->path == '/')
-			cs_model_finding(&scan->model, "file not found", "build id", NULL, "%s",
-					 m->path);
-	}
-}
-
 /* Everything that needs the target's memory. */
 static cs_status read_all(struct cs_scan *scan, struct cs_stacks **stacks, struct cs_error *err)
 {
@@ -364,7 +345,7 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 	cs_status st;
 
 	describe_target(scan);
-	describe_files(scan);
+	cs_scan_tell_refused(scan);
 	st = read_all(scan, &stacks, err);
 	if (!st && (scan->options.sites || scan->options.thorough)) {
 		st = cs_pulse_step(&scan->pulse, "traces", 980, 990, err);
@@ -392,6 +373,9 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 		if (!st)
 			st = cs_stacks_name(stacks, err);
 	}
+	if (!st && scan->options.thorough)
+		cs_scan_prove_files(scan);
+	cs_scan_tell_debug(scan);
 	return st;
 }
 

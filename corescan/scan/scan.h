@@ -19,6 +19,7 @@ struct cs_scan_options {
 	const char *hints;  /* file: what void * of C leads to, see cs_native_options; NULL */
 	const struct cs_image_file *files; /* borrowed until cs_scan_close() */
 	size_t file_count;
+	bool debuginfod;    /* ask the servers in DEBUGINFOD_URLS for files that are not here */
 	bool is_pid;	    /* target is a pid whatever files exist */
 	bool allow_swap_in; /* live: read swapped pages back in */
 	bool thorough;	    /* --doctor: prove more than the views need */

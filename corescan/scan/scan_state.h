@@ -25,6 +25,7 @@ struct cs_scan {
 	struct cs_heap_graph *graph; /* NULL: no view needed it yet */
 	struct cs_error no_graph; /* why there can be none; status CS_OK: nobody tried in vain */
 	bool knows_sites; /* what tracemalloc recorded was read, if there was any */
+	bool told_files, told_debuginfod; /* files.c has said all there is */
 	bool is_proven; /* cs_scan_prove() has nothing left to do */
 };
 #endif

@@ -99,12 +99,6 @@ static cs_status climb(struct cs_heap_graph *hg, uint32_t node, struct chain *ou
 	return CS_OK;
 }
 
-/* The less, the more a root says. */
-static unsigned rank(const struct cs_root *root)
-{
-	return (root->is_guess ? 16 : 0) + root->kind;
-}
-
 /* The shortest way from the root that says most. */
 static cs_status search(struct cs_ways *ways, uint32_t node, struct chain *out, bool *is_whole,
 			struct cs_error *err)
@@ -131,7 +125,7 @@ static cs_status search(struct cs_ways *ways, uint32_t node, struct chain *out, 
 		return st;
 	found = cs_paths_found(paths, &count);
 	for (size_t i = 0; i < count; i++)
-		if (!best || rank(&roots[found[i].tag]) < rank(&roots[best->tag]))
+		if (!best || cs_root_rank(&roots[found[i].tag]) < cs_root_rank(&roots[best->tag]))
 			best = &found[i];
 	if (best && best->length <= STEPS_MAX) {
 		out->count = 0;
@@ -176,6 +170,7 @@ static void tell_step(struct telling *t, uint32_t from, uint32_t to)
 		snprintf(name, sizeof(name), "%.380s.%s", t->way->name, variable);
 		is_cell = true;
 	} else {
+		cs_edge_member(t->hg->scan, cs_node_addr(t->hg, from), &edge);
 		cs_name_join(t->hg, t->way->name, &edge, t->in_dict, false, name);
 	}
 	t->way->is_guess |= edge.hold == PY_GUESS;
@@ -204,7 +199,7 @@ static void tell(struct cs_heap_graph *hg, const struct chain *chain, struct cs_
 	} else {
 		out->root = &hg->roots.items.items[chain->tag];
 		out->is_guess = out->root->is_guess;
-		cs_root_name(hg, chain->tag, out->name, out->place);
+		cs_root_name(hg, chain->tag, first, out->name, out->place);
 		t.in_dict = out->root->kind == CS_ROOT_PY_MODULE &&
 			    cs_node_at(&hg->nodes, out->root->range.start) != first;
 		t.in_cell = *out->place && !strcmp(cs_node_type_name(hg, first), "cell");

@@ -53,8 +53,10 @@ static bool add_path(struct cs_heap_graph *hg, const struct cs_paths *paths,
 
 		if (out->steps.count >= STEPS_MAX || hg->scan->pulse.stopped)
 			return true;
-		if (cs_node_edge(hg, node, next, &edge))
+		if (cs_node_edge(hg, node, next, &edge)) {
+			cs_edge_member(hg->scan, cs_node_addr(hg, node), &edge);
 			py_edge_text(hg->scan->py, &edge, text, sizeof(text));
+		}
 		snprintf(from, sizeof(from), "%s " CS_ADDR, cs_node_type_name(hg, node),
 			 cs_node_addr(hg, node));
 		if (!add_step(out, from, text, cs_node_addr(hg, next), cs_node_type_name(hg, next)))
@@ -85,24 +87,42 @@ static cs_status mark(struct cs_heap_graph *hg, cs_addr addr, const char *type, 
 	return any ? CS_OK : CS_NOTFOUND;
 }
 
+/* The shortest first; of equally long ones that whose root says most. */
+static bool add_paths(struct cs_heap_graph *hg, const struct cs_paths *paths, struct cs_answer *out)
+{
+	const struct cs_path *sorted[ROOTS_MAX];
+	size_t count, n = 0;
+	const struct cs_path *found = cs_paths_found(paths, &count);
+
+	for (size_t i = 0; i < count && n < ROOTS_MAX; i++) {
+		unsigned rank = cs_root_rank(&hg->roots.items.items[found[i].tag]);
+		size_t at = n++;
+
+		for (; at && sorted[at - 1]->length == found[i].length &&
+		       cs_root_rank(&hg->roots.items.items[sorted[at - 1]->tag]) > rank;
+		     at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = &found[i];
+	}
+	for (size_t i = 0; i < n; i++)
+		if (!add_path(hg, paths, sorted[i], out))
+			return false;
+	return true;
+}
+
 static cs_status find(struct cs_heap_graph *hg, const uint64_t *targets, struct cs_answer *out,
 		      struct cs_error *err)
 {
 	struct cs_pulse *pulse = &hg->scan->pulse;
 	struct cs_graph_reverse *reverse = NULL;
 	struct cs_paths *paths = NULL;
-	size_t count = 0;
 	bool fits = true;
 	cs_status st = cs_graph_reverse_create(hg->graph, pulse, &reverse, err);
 
 	if (!st)
 		st = cs_paths_create(hg->graph, reverse, targets, ROOTS_MAX, pulse, &paths, err);
-	if (!st) {
-		const struct cs_path *found = cs_paths_found(paths, &count);
-
-		for (size_t i = 0; fits && i < count; i++)
-			fits = add_path(hg, paths, &found[i], out);
-	}
+	if (!st)
+		fits = add_paths(hg, paths, out);
 	cs_paths_destroy(paths);
 	cs_graph_reverse_destroy(reverse);
 	if (!st && !fits)

@@ -76,8 +76,9 @@ CORESCAN_API struct corescan *corescan_new(void);
  * not what it refers to nor who to it), and for text: "width" in columns, "ascii" ("1": no
  * letter beyond it), "bars", "color", "commands" ("gdb": name debugger commands to go on
  * with, not the program's options), "header" ("0": none).
- * "hints": a file, see corescan(1). "sysroot" and "debug-dir" may be lists with ':'. A NULL value sets it back.
- * Values are copied. */
+ * "hints": a file, see corescan(1). "debuginfod" ("1": ask the servers in the environment's
+ * DEBUGINFOD_URLS for files that are not here). "sysroot" and "debug-dir" may be lists with
+ * ':'. A NULL value sets it back. Values are copied. */
 CORESCAN_API int corescan_set(struct corescan *cs, const char *option, const char *value);
 
 /* Read a core file or a process (all digits and no such file), once for each

@@ -15,7 +15,7 @@ try() {
 }
 try --summary --by-type --by-size --arenas --bins --chunks 0 --threads --tasks --object 0x1000 --doctor
 try --format text --top=3 --sort bytes --min 1k --type 'x*' -v
-try --format json --no-values --exe /bin/sleep --sysroot / --debug-dir /usr/lib/debug --verbose
+try --format json --no-values --exe /bin/sleep --sysroot / --debug-dir /usr/lib/debug --debuginfod --verbose
 try --json --top 0 --allow-swap-in --hints /dev/null --output=file --
 try --summary --format csv
 [ "$(head -n 1 out)" = category,bytes,percent,blocks ] || echo "csv begins with $(head -n 1 out)"

@@ -1,6 +1,6 @@
-// native_worker ROOTS - a C++ program of many types, which hang from one place only:
+// native_worker ROOTS [wait] - a C++ program of many types, which hang from one place only:
 // "globals", "tls" or "stack". It prints a line "ADDRESS MARK TYPE" for each live block
-// it made, "ready", and dies. MARK: "v" when the block begins with a vtable, "a" when it is
+// it made, "ready", and dies, or waits. MARK: "v" when the block begins with a vtable, "a" when it is
 // an array of TYPE, "c" a node of a container, "s" a
 // text, "d" one of a family whose pointers do not tell which, else "-".
 #include <csignal>
@@ -15,6 +15,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <unistd.h>
 #include <unordered_map>
 #include <vector>
 
@@ -342,6 +343,7 @@ static void fill_more(World *w)
 World *volatile global_world;
 thread_local World *volatile tls_world;
 volatile int after;
+bool waits;
 
 __attribute__((noinline)) static void finish(World *w, const char *roots)
 {
@@ -351,6 +353,8 @@ __attribute__((noinline)) static void finish(World *w, const char *roots)
 		tls_world = w;
 	puts("ready");
 	fflush(stdout);
+	if (waits)
+		pause();
 	if (!strcmp(roots, "stack"))
 		raise(SIGABRT);
 	w = nullptr;
@@ -374,6 +378,7 @@ int main(int argc, char **argv)
 	static char buffer[1 << 16];
 	const char *roots = argc > 1 ? argv[1] : "globals";
 
+	waits = argc > 2;
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
 	if (!strcmp(roots, "stack")) {
 		play(roots);

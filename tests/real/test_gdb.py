@@ -794,6 +794,10 @@ def files_and_folders_are_gdbs(t):
     t.equal(said[4:7:2], ["%s\n" % want] * 2, "options without a sysroot")
     said = batch([options, files], [exe, core])
     t.true(repr(exe) in said[1] and "libc" in said[1], "files: " + said[1])
+    said = batch(["set debuginfod enabled on", options, "set debuginfod enabled ask", options], [exe, core])
+    if "ndefined" not in said[0]:       # GDB 12
+        t.true("('debuginfod', '1')" in said[1], "the user said so: " + said[1])
+        t.true("debuginfod" not in said[3], "the user was not asked: " + said[3])
 
 
 @check

@@ -10,6 +10,27 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Nothing of it is printed: it has to be read without harm, whatever debug data say. */
+static void read_member(void *ctx, const char *name, const char *value)
+{
+	uint64_t *bytes = ctx;
+
+	*bytes += strlen(name) + strlen(value);
+}
+
+static void read_members(struct cs_scan *scan, const struct cs_block *block)
+{
+	static const struct cs_native_members_wish wish = { .most = 1000 };
+	char name[CS_NATIVE_MEMBER_MAX];
+	uint64_t bytes = 0;
+
+	cs_native_members(scan->native, block, &wish, read_member, &bytes);
+	for (uint64_t off = 0; off < block->len && off < 4096; off += 8)
+		bytes += cs_native_member_name(scan->native, block, off, name);
+	if (bytes > 1u << 20)
+		exit(3);
+}
+
 static void print_types(struct cs_scan *scan)
 {
 	struct cs_native_fact fact;
@@ -21,9 +42,11 @@ static void print_types(struct cs_scan *scan)
 		exit(2);
 	cs_node_walk_init(&walk, &nodes);
 	while (cs_node_walk_next(&walk, NULL, &block))
-		if (cs_native_find(scan->native, &block, &fact))
+		if (cs_native_find(scan->native, &block, &fact)) {
 			printf("%" PRIx64 " %s %d %" PRIu64 " %s\n", block.addr,
 			       cs_native_sure_words[fact.sure], (int)fact.how, block.len, fact.type);
+			read_members(scan, &block);
+		}
 	cs_nodes_deinit(&nodes);
 }
 

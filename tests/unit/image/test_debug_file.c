@@ -1,6 +1,7 @@
 /* A debug file made from this very program, laid out as distributions do. */
 #include "forge_core.h"
 #include "image/debug_file.h"
+#include "image/image_build.h"
 #include "cs_test.h"
 
 #include <limits.h>
@@ -76,8 +77,7 @@ static int setup(void **state)
 static int teardown(void **state)
 {
 	(void)state;
-	cs_elf_close(module.elf);
-	cs_elf_close(module.debug);
+	cs_module_deinit(&module);
 	return !run("rm -r", root, "");
 }
 

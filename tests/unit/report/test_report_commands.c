@@ -188,7 +188,7 @@ TEST(wrong_words_are_told_with_what_there_is)
 		{ "pyheap find", { NULL }, "pyheap find needs an argument: TYPE [ATTRS]" },
 		{ "pyheap find", { "T", "a,,b" }, "'' is not the name of an attribute" },
 		{ "pyheap find", { "T", "a", "b" },
-		  "'b' is one word too many: pyheap find takes one TYPE [ATTRS]" },
+		  "'b' is one word too many: pyheap find takes one TYPE [ATTRS] (in quotes, if it has blanks)" },
 		{ "pyheap object", { "16", "--attrs", "a" },
 		  "--attrs names attributes of corescan instances TYPE" },
 		{ "pyheap referrers", { "16", "--sort", "bytes" },
