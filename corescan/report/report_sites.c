@@ -289,7 +289,7 @@ static cs_status build_shares(const struct cs_view_source *source, struct cs_tab
 {
 	static const char *const words[EVIDENCES][2] = {
 		[RECORDED] = { "tracemalloc", "the process recorded it" },
-		[LIKELY] = { "likely", "one place in the code fits, and the size stands out" },
+		[LIKELY] = { "likely", "one place in the code fits, and so does its type or a size nobody else asks for" },
 		[CANDIDATE] = { "candidate", "places in the code fit, none is preferred" },
 		[NONE] = { "none", "nothing tells where" },
 	};

@@ -5,6 +5,7 @@
 #include "image/debug_file.h"
 #include "image/dwarf_places.h"
 #include "image/elf_functions.h"
+#include "native/made.h"
 #include "scan/makers_state.h"
 
 enum { FRAMES = 32, DWARF_NAMES_MAX = 4000 };
@@ -122,14 +123,72 @@ static cs_status take_sites(struct cs_makers *m, struct cs_error *err)
 	return CS_OK;
 }
 
+/* --- what they build --- */
+
+struct build {
+	struct cs_native_call call;
+	size_t maker;
+};
+
+static int by_addr(const void *a, const void *b)
+{
+	const struct build *x = a, *y = b;
+
+	return (x->call.addr > y->call.addr) - (x->call.addr < y->call.addr);
+}
+
+static void set_build(const struct cs_makers *m, size_t nr, struct build *out)
+{
+	const struct cs_maker *maker = &m->items.items[nr];
+	const struct cs_code_site *site;
+
+	cs_code_sites(m->code, &site);
+	site += maker->site;
+	out->maker = nr;
+	out->call = (struct cs_native_call){
+		.addr = m->modules.items[site->file].module->bias + site->vaddr,
+		.size = maker->size,
+		.is_new = maker->is_new,
+	};
+	out->call.end = out->call.addr + site->len;
+}
+
+/* Only where types of blocks are known: else nothing could be compared with them. */
+static cs_status find_types(struct cs_makers *m, struct cs_error *err)
+{
+	size_t count = m->items.count;
+	cs_autofree struct build *builds = calloc(count + 1, sizeof(*builds));
+	cs_autofree struct cs_native_call *calls = calloc(count + 1, sizeof(*calls));
+	cs_status st;
+
+	if (!m->scan->native)
+		return CS_OK;
+	if (!builds || !calls)
+		return no_memory(err);
+	for (size_t i = 0; i < count; i++)
+		set_build(m, i, &builds[i]);
+	qsort(builds, count, sizeof(*builds), by_addr);
+	for (size_t i = 0; i < count; i++)
+		calls[i] = builds[i].call;
+	st = cs_native_made(m->scan->native, calls, count, err);
+	for (size_t i = 0; !st && i < count; i++)
+		if (calls[i].type) {
+			m->items.items[builds[i].maker].type = cs_maker_type_key(calls[i].type);
+			m->typed++;
+		}
+	return st;
+}
+
 static void describe(struct cs_makers *m)
 {
 	const struct cs_code_site *sites;
 
-	cs_model_finding(&m->scan->model, "calls of allocators", "machine code", NULL,
-			 "%zu in %zu modules: %zu of constant size, %" PRIu64 " of any size%s",
-			 cs_code_sites(m->code, &sites), m->modules.count, m->items.count,
-			 m->dynamic, cs_code_is_cut(m->code) ? "; there are more" : "");
+	cs_model_finding(
+		&m->scan->model, "calls of allocators", "machine code", NULL,
+		"%zu in %zu modules: %zu of constant size (of %zu the type is known), %" PRIu64
+		" of any size%s",
+		cs_code_sites(m->code, &sites), m->modules.count, m->items.count, m->typed,
+		m->dynamic, cs_code_is_cut(m->code) ? "; there are more" : "");
 }
 
 cs_status cs_scan_makers(struct cs_scan *scan, struct cs_error *err)
@@ -150,6 +209,8 @@ cs_status cs_scan_makers(struct cs_scan *scan, struct cs_error *err)
 		st = read_code(m, err);
 	if (!st)
 		st = take_sites(m, err);
+	if (!st)
+		st = find_types(m, err);
 	st = cs_pulse_result(&scan->pulse, st, err);
 	if (st)
 		return st;

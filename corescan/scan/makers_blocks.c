@@ -389,20 +389,25 @@ static bool add_places(struct writer *w, struct cs_maker_row *row)
 	return true;
 }
 
-/* Sets of files are compared by their texts, those of lines by their numbers. */
+static uint64_t mix(uint64_t hash, uint64_t part)
+{
+	hash = (hash ^ part) * 0x9e3779b97f4a7c15ull;
+	return hash ^ hash >> 29;
+}
+
+/* Of a set of files their texts, of one of lines their numbers. */
 static uint64_t set_key(const struct writer *w, bool is_likely)
 {
-	uint64_t hash = 0xcbf29ce484222325ull + is_likely;
+	uint64_t hash = mix(0xcbf29ce484222325ull, w->names.count);
 
 	for (size_t i = 0; i < w->names.count; i++) {
 		const struct cs_maker_name *n = &w->m->names.items[w->names.items[i] - 1];
-		uint64_t part = w->key == CS_SITE_FILE ? cs_map_key(n->file) : w->names.items[i];
 
-		hash = (hash ^ part) * 0x100000001b3ull ^ hash >> 29;
+		hash = mix(hash, w->key == CS_SITE_FILE ? cs_map_key(n->file) : w->names.items[i]);
 	}
 	for (size_t i = 0; !w->names.count && i < w->fits.items.count; i++)
-		hash = (hash ^ w->fits.items.items[i]) * 0x100000001b3ull ^ hash >> 29;
-	return hash | 1;
+		hash = mix(hash, w->fits.items.items[i]);
+	return mix(hash, is_likely) | 1;
 }
 
 static cs_status add_class(struct writer *w, const struct cs_block_class *c, struct cs_error *err)

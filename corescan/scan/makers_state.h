@@ -45,6 +45,7 @@ struct cs_makers {
 	struct cs_map name_at; /* key of a name's site -> 1 + number */
 	uint32_t named_by_dwarf;
 	uint64_t dynamic; /* calls of any size */
+	size_t typed;	  /* makers of whom it is known what they build */
 	size_t unread;	  /* modules whose file is not there */
 	bool has_pymalloc;
 	/* of all blocks, once asked for */

@@ -5,6 +5,7 @@ process recorded: (address, line, size) of each block.
 BUILD is where tests/real/tool_code, tool_calls and tool_made were built.
 """
 import collections
+import json
 import os
 import random
 import re
@@ -274,6 +275,10 @@ def check_sums(t, core):
         t.equal(sum(r[what] for r in rows), view["total"][what], "rows' " + what)
         t.equal({e: s[what] for e, s in shares.items()},
                 {e: sum(r[what] for r in rows if r["evidence"] == e) for e in shares}, what + " of shares")
+    for r in rows:
+        if r["evidence"] == "likely" and r["requested"]:
+            t.true(0 <= r["bytes"] - r["requested"] <= 24 * r["count"] or r["bytes"] > 1 << 17,
+                   "%(count)d blocks of %(bytes)d bytes, %(requested)d asked for at %(site)s" % r)
     sizes = t.corescan_json([core, "--by-size"])["views"][0]["rows"]
     t.equal(view["total"]["count"], sum(r["count"] for r in sizes), "all blocks in use")
     short = t.corescan_json([core, "--by-site", "--top", "2", "--sort", "site"])["views"][0]["rows"]
@@ -315,6 +320,21 @@ def a_stripped_program_s_blocks_have_the_place_in_its_code(t, case):
     compare(t, truth, made_in(core, folder), "%s, %s, with a separate debug file" % case)
 
 
+@check_each([("code_worker.c", "gcc -g -O2"), ("code_worker.c", "gcc -g -O3"), ("code_worker.c", "clang -g -O2"),
+             ("code_worker.cc", "gcc -g -O2"), ("code_worker.cc", "clang -g -O2")],
+            name=lambda case: "%s, %s" % case)
+def a_call_that_builds_the_block_s_type_is_preferred(t, case):
+    """Sizes at which calls in the C library compete."""
+    path = build(t, *case)
+    core, truth = die(t, path)
+    found = made_in(core)
+    size = 104 if case[0] == "code_worker.c" else 112
+    mine = {a: line for a, (line, kind, n) in truth.items() if (kind, n) == ("k", size)}
+    t.true(len(mine) >= 200, "%d blocks of that size" % len(mine))
+    got = collections.Counter((found[a][0], line in found[a][2]) for a, line in mine.items())
+    t.equal(got, {("likely", True): len(mine)}, "what is said of them")
+
+
 @check_each(["gcc -g -O2"])
 def one_block_s_candidates_are_told(t, flags):
     path = build(t, "code_worker.c", flags)
@@ -332,12 +352,16 @@ def one_block_s_candidates_are_told(t, flags):
 
 # ---- spoiled files
 
-def spoil(data, rng):
-    """Headers, tables and code of an ELF file with some bytes changed."""
+def spoil(data, rng, places=None):
+    """Headers, tables and code of an ELF file with some bytes changed; or only in (offset, size)
+    ranges."""
     data = bytearray(data)
     for _ in range(rng.choice((1, 3, 10, 100))):
         where = rng.choice(("head", "sections", "any", "any"))
-        if where == "head":
+        if places:
+            start, size = rng.choice(places)
+            at = start + rng.randrange(size)
+        elif where == "head":
             at = rng.randrange(0x40 + 13 * 56)
         elif where == "sections":
             at = int.from_bytes(data[40:48], "little") % len(data) + rng.randrange(30 * 64)
@@ -364,6 +388,27 @@ def spoiled_files_give_fewer_sites_and_no_trouble(t, case):
         if not t.true(done.returncode in (0, 3), "mutant %d: exits with %d: %s" % (
                 seed, done.returncode, done.stderr.decode()[-300:])):
             break
+
+
+@check_each([("code_worker.c", "gcc -g -O2"), ("code_worker.cc", "gcc -g -O2"), ("code_worker.cc", "clang -g -O2")],
+            name=lambda case: "%s, %s" % case)
+def spoiled_debug_data_and_code_name_less(t, case):
+    path = build(t, *case)
+    core, _ = die(t, path)
+    headers = output(["readelf", "-SW", path])[0]
+    places = [(int(m[1], 16), int(m[2], 16)) for m in re.finditer(
+        r"\] \.(?:debug_\w+|text|eh_frame\w*|rela\.plt)\s+\w+\s+[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", headers)]
+    with open(path, "rb") as f:
+        data = f.read()
+    for seed in range(MUTANTS // 2):
+        os.unlink(path)
+        with open(path, "wb") as f:
+            f.write(spoil(data, random.Random(seed), places))
+        code, out, err = t.corescan([core, "--by-site", "--json"])
+        if not t.true(code in (0, 1), "mutant %d: exits with %d: %s" % (seed, code, err[-300:])):
+            break
+        view = json.loads(out)["views"][0]
+        t.equal(sum(r["bytes"] for r in view["rows"]), view["total"]["bytes"], "mutant %d: bytes" % seed)
 
 
 main()
