@@ -281,6 +281,7 @@ static void add_site(struct cs_code *c, struct file *f, const struct code_piece 
 {
 	const struct code_spec *spec = &c->specs.items[from->spec];
 	struct cs_code_site site = {.vaddr = call->vaddr,
+				    .len = (uint8_t)(call->end - call->vaddr),
 				    .kind = CS_CODE_DYNAMIC,
 				    .function = piece->start,
 				    .callee = spec->name,

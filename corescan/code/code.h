@@ -35,6 +35,7 @@ struct cs_code_site {
 	uint64_t function;  /* where the code around it begins */
 	const char *callee; /* a known name; NULL: a wrapper without one */
 	uint32_t file;	    /* of the inputs */
+	uint8_t len;	    /* bytes of the instruction */
 	uint8_t kind;	    /* enum cs_code_kind */
 	bool is_jump;	    /* a tail call */
 	bool is_python;	    /* up to 512 bytes are CPython's own affair */

@@ -95,6 +95,18 @@ struct cs_attr_value { /* an attribute of an instance */
 	bool is_integer;
 };
 
+struct cs_maker_place { /* a call that may have made blocks */
+	const char *site, *function; /* "conn.c:12", "redis+0x1234"; function NULL: not known */
+	uint64_t size;		     /* it asks for; 0: one of several */
+};
+
+struct cs_maker_row { /* --by-site: blocks that the same calls may have made */
+	size_t first, kept; /* in maker_places, the first few of them; kept 0: too many */
+	uint64_t site_count; /* places that fit */
+	uint64_t count, requested, bytes; /* requested 0: not known */
+	bool is_likely;
+};
+
 struct cs_answer {
 	CS_VEC(struct cs_answer_row) rows;
 	/* Of a page: how many rows there are before it (of --chunks from the one asked for
@@ -112,6 +124,10 @@ struct cs_answer {
 	CS_VEC(struct cs_step_row) steps;
 	CS_VEC(struct cs_leak_row) leaks;
 	CS_VEC(struct cs_suspect_row) suspects; /* biggest first */
+	CS_VEC(struct cs_maker_row) makers;
+	CS_VEC(struct cs_maker_place) maker_places;
+	uint64_t maker_dynamic, maker_unread; /* calls of any size; modules without their file */
+	bool has_makers; /* somebody looked */
 	struct cs_arena strings;
 };
 #endif

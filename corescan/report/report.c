@@ -390,7 +390,7 @@ cs_status cs_report_table(const struct cs_model *model, const struct cs_ask *ask
 		cs_table_deinit(out);
 	else if (options->seen)
 		*options->seen = (struct cs_seen){
-			.shown = out->order.count,
+			.shown = out->order.count - out->is_last_extra,
 			.more = out->more_rows,
 			.last_address = ask->view->needs == CS_NEEDS_OBJECT ?
 						address_of_object(out) : last_address(out),

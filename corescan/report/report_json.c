@@ -201,17 +201,16 @@ static void write_target(FILE *out, const struct cs_target_info *t)
 }
 
 /* The view that belongs to another: a member of it, whole. */
-static cs_status write_also(FILE *out, const struct cs_model *model, const struct cs_view *view,
+static cs_status write_also(FILE *out, const struct cs_model *model, struct cs_ask ask,
 			    const struct cs_report_options *options, struct cs_error *err)
 {
 	struct cs_report_options all = { .format = CS_FORMAT_JSON, .no_values = options->no_values };
-	struct cs_ask ask = { .view = view };
 	struct cs_table t;
 	cs_status st = cs_report_table(model, &ask, &all, &t, err);
 
 	if (st)
 		return st;
-	fprintf(out, ",\n   \"%s\":{", view->name);
+	fprintf(out, ",\n   \"%s\":{", ask.view->name);
 	write_table(out, &t);
 	putc('}', out);
 	cs_table_deinit(&t);
@@ -233,7 +232,12 @@ static cs_status write_view(FILE *out, const struct cs_model *model, const struc
 	write_sums(out, &t, t.total, "");
 	cs_table_deinit(&t);
 	if (ask->view->also)
-		st = write_also(out, model, cs_view_find(ask->view->also), options, err);
+		st = write_also(out, model, (struct cs_ask){ .view = cs_view_find(ask->view->also) },
+				options, err);
+	if (!st && ask->view->closing)
+		st = write_also(out, model,
+				(struct cs_ask){ .view = ask->view->closing, .answer = ask->answer },
+				options, err);
 	putc('}', out);
 	return st;
 }

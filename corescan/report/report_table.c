@@ -160,21 +160,37 @@ static void cut(struct cs_table *table, size_t shown)
 	set_percent(table, table->more);
 }
 
+/* The same, but for a last row that is always shown. */
+static void cut_to(struct cs_table *table, size_t shown)
+{
+	uint32_t last = table->order.items[table->order.count - 1];
+
+	table->is_last_extra = table->keeps_last && last == table->last_row;
+	if (table->is_last_extra)
+		table->order.count--;
+	cut(table, shown);
+	if (table->is_last_extra)
+		table->order.items[table->order.count++] = last; /* the room was there */
+}
+
 cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, struct cs_error *err)
 {
 	struct order order = { .table = table };
 
 	order.column = wish->sort ? named(table, wish->sort) : SIZE_MAX;
+	order.keeps_last = table->keeps_last;
 	if (order.column == SIZE_MAX) {
 		order.column = cs_table_flagged(table, CS_COL_WEIGHT);
 		order.keeps_last = table->last_row != UINT32_MAX;
 	}
+	table->is_last_extra = false;
 	table->order.count = table->total_rows = table->before_rows = table->more_rows = 0;
 	memset(table->total, 0, sizeof(table->total));
 	memset(table->before, 0, sizeof(table->before));
 	memset(table->more, 0, sizeof(table->more));
 	for (size_t i = 0; i < cs_table_rows(table); i++) {
-		if (!is_wanted(table, cs_table_row(table, i), wish))
+		if (!is_wanted(table, cs_table_row(table, i), wish) &&
+		    !(table->keeps_last && i == table->last_row))
 			continue;
 		if (!cs_vec_push(&table->order, (uint32_t)i))
 			return cs_fail(err, CS_NOMEM, 0, "no memory to sort the rows");
@@ -187,7 +203,7 @@ cs_status cs_table_select(struct cs_table *table, const struct cs_select *wish, 
 			&order);
 	leave_before(table, wish->skip);
 	if (wish->top && wish->top < table->order.count)
-		cut(table, (size_t)wish->top);
+		cut_to(table, (size_t)wish->top);
 	table->ends_in_last = order.keeps_last && table->order.count &&
 			      table->order.items[table->order.count - 1] == table->last_row;
 	return CS_OK;

@@ -87,8 +87,10 @@ struct cs_table {
 	size_t total_rows;	      /* that matched: skipped, shown and not shown */
 	size_t before_rows, more_rows;
 	uint32_t last_row;	      /* kept last by the default order; UINT32_MAX: none */
+	bool keeps_last;	      /* it is shown last in any order, whatever is cut */
 	struct cs_pulse *pulse;	      /* stops long tables; borrowed, may be NULL */
 	bool ends_in_last;	      /* it is: in this order, and shown */
+	bool is_last_extra;	      /* and shown beyond the top */
 	struct cs_arena strings;      /* for texts that are nobody else's */
 };
 

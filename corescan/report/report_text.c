@@ -421,6 +421,37 @@ static cs_status write_also(struct page *p, const struct cs_view *view, struct c
 	return write_if_any(p, view, &options, false, err);
 }
 
+/* A table of the same answer, whole. */
+static cs_status write_closing(struct page *p, const struct cs_ask *of, struct cs_error *err)
+{
+	const struct cs_layout layout = { .title = of->view->closing->title };
+	const struct cs_ask ask = { .view = of->view->closing, .answer = of->answer };
+	struct cs_report_options options = { .no_values = p->options->no_values };
+	struct cs_table t;
+	cs_status st = cs_report_table(p->model, &ask, &options, &t, err);
+
+	if (st)
+		return st;
+	write_table(p, &t, &layout);
+	return CS_OK;
+}
+
+/* What calls in the code cannot tell. */
+static void write_makers(const struct page *p, const struct cs_answer *answer)
+{
+	struct cs_arena words = { 0 };
+	char count[CS_NUMBER_LEN];
+
+	if (!answer->has_makers)
+		return;
+	cs_number_count(count, answer->maker_dynamic);
+	note(p, cs_arena_printf(&words,
+				"likely and candidate: by the constant sizes that calls in the code ask for; %s "
+				"calls ask for any size%s.",
+				count, answer->maker_unread ? ", and of some files the code is not there" : ""));
+	cs_arena_deinit(&words);
+}
+
 static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_error *err)
 {
 	const struct cs_layout layout = { .title = ask->view->title };
@@ -441,6 +472,12 @@ static cs_status write_view(struct page *p, const struct cs_ask *ask, struct cs_
 		write_missing(p);
 	if (!strcmp(ask->view->name, "doctor"))
 		return write_anomalies(p, err);
+	if (ask->view->closing)
+		st = write_closing(p, ask, err);
+	if (st)
+		return st;
+	if (ask->answer)
+		write_makers(p, ask->answer);
 	return ask->view->also ? write_also(p, cs_view_find(ask->view->also), err) : CS_OK;
 }
 

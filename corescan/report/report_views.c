@@ -261,7 +261,7 @@ static const struct cs_view views[] = {
 	  NEXT("--arenas", "how much of each heap is free") },
 	{ VIEW("by-site", "bytes per allocating source line"),
 	  .title = "SITE", .columns = cs_site_columns, .build = cs_build_sites, .text_top = 20,
-	  .needs = CS_NEEDS_SITES, .columns_of = cs_site_columns_of,
+	  .needs = CS_NEEDS_SITES, .columns_of = cs_site_columns_of, .closing = &cs_view_site_shares,
 	  NEXT("--by-type", "objects of which type") },
 	{ VIEW("arenas", "the heaps of glibc and CPython: used, free, overhead"),
 	  .title = "ARENAS", .columns = arena_columns, .build = build_arenas, .text_top = 20,

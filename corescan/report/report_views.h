@@ -63,6 +63,7 @@ struct cs_view {
 	const struct cs_column *(*columns_of)(const struct cs_view_source *source,
 					      struct cs_arena *arena);
 	const char *also;	/* a view that belongs to it and is shown with it when it has rows */
+	const struct cs_view *closing; /* a small table of the same answer under it; NULL: none */
 	const char *next, *next_why; /* the option to go on with; NULL: none */
 	struct cs_command command;   /* of a debugger: "corescan by-type" */
 };
@@ -117,6 +118,8 @@ cs_status cs_build_sites(const struct cs_view_source *source, struct cs_table *t
 			 struct cs_error *err);
 const struct cs_column *cs_site_columns_of(const struct cs_view_source *source,
 					   struct cs_arena *arena);
+
+extern const struct cs_view cs_view_site_shares;
 
 /* The views of malloc's blocks; in report_bins.c. */
 extern const struct cs_column cs_bin_columns[], cs_chunk_columns[];

@@ -2,6 +2,7 @@
 #include "report/report.h"
 #include "scan/answers.h"
 #include "scan/instances.h"
+#include "scan/makers.h"
 #include "scan/threads.h"
 
 static bool has_retained(const struct cs_view *view)
@@ -22,6 +23,8 @@ static cs_status whole_object(struct cs_scan *scan, struct cs_rows_wish wish, bo
 		st = cs_scan_sites(scan, err);
 	if (!st && scan->knows_sites)
 		cs_scan_site_of(scan, wish.addr, out);
+	if (!st && !is_brief)
+		st = cs_makers_of(scan, wish.addr, out, err);
 	wish.skip = 0;
 	return st || is_brief ? st : cs_scan_neighbours(scan, &wish, out, err);
 }
@@ -43,6 +46,19 @@ static cs_status instances(struct cs_scan *scan, const struct cs_ask *ask,
 	};
 
 	return cs_answer_instances(scan, &wish, out, err);
+}
+
+/* Recorded ones of Python, and of all other blocks those that may have made them. */
+static cs_status sites(struct cs_scan *scan, const struct cs_report_options *options,
+		       struct cs_answer *out, struct cs_error *err)
+{
+	cs_status st;
+
+	scan->pulse.stopped = false; /* another work */
+	st = cs_scan_sites(scan, err);
+	if (!st && !scan->makers)
+		st = cs_pulse_step(&scan->pulse, "code", 0, 500, err);
+	return st ? st : cs_answer_makers(scan, options->site_key, out, err);
 }
 
 /* What frames keep is told where it can be known. */
@@ -74,8 +90,7 @@ cs_status cs_scan_answer(struct cs_scan *scan, const struct cs_ask *ask,
 	case CS_NEEDS_CHUNKS:
 		return cs_answer_chunks(scan, &wish, out, err);
 	case CS_NEEDS_SITES:
-		scan->pulse.stopped = false; /* another work */
-		return cs_scan_sites(scan, err);
+		return sites(scan, options, out, err);
 	case CS_NEEDS_THREADS:
 		return threads(scan, ask, options, err);
 	case CS_NEEDS_DOMINATORS:
@@ -120,6 +135,8 @@ void cs_answer_deinit(struct cs_answer *answer)
 	cs_vec_free(&answer->steps);
 	cs_vec_free(&answer->leaks);
 	cs_vec_free(&answer->suspects);
+	cs_vec_free(&answer->makers);
+	cs_vec_free(&answer->maker_places);
 	cs_vec_free(&answer->edges);
 	cs_vec_free(&answer->instances);
 	cs_vec_free(&answer->values);

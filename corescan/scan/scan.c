@@ -12,6 +12,7 @@
 #include "scan/answers.h"
 #include "scan/files.h"
 #include "scan/heap_graph.h"
+#include "scan/makers.h"
 #include "scan/regions.h"
 #include "scan/threads.h"
 
@@ -361,8 +362,14 @@ static cs_status work(struct cs_scan *scan, struct cs_error *err)
 	}
 	if (scan->live)
 		scan->model.target.stopped_ns = cs_live_resume(scan->live);
+	if (!st && scan->options.sites) {
+		st = cs_pulse_step(&scan->pulse, "code", 990, 995, err);
+		if (!st)
+			st = cs_scan_makers(scan, err);
+		st = st == CS_NOMEM ? CS_OK : st; /* told by whoever needs it: the rest stands */
+	}
 	if (!st && stacks) {
-		st = cs_pulse_step(&scan->pulse, "names", 990, 1000, err);
+		st = cs_pulse_step(&scan->pulse, "names", 995, 1000, err);
 		if (!st)
 			st = cs_stacks_name(stacks, err);
 	}
@@ -423,6 +430,7 @@ void cs_scan_close(struct cs_scan *scan)
 	if (!scan)
 		return;
 	cs_heap_graph_destroy(scan->graph);
+	cs_makers_destroy(scan->makers);
 	cs_native_destroy(scan->native);
 	py_destroy(scan->py);
 	cs_glibc_destroy(scan->glibc);

@@ -8,6 +8,7 @@ struct py;
 struct cs_glibc;
 struct cs_heap_graph;
 struct cs_native;
+struct cs_makers;
 
 struct cs_scan {
 	struct cs_scan_options options;
@@ -20,6 +21,7 @@ struct cs_scan {
 	struct cs_glibc *glibc;
 	struct py *py;
 	struct cs_native *native; /* types of malloc blocks; NULL: nothing to tell */
+	struct cs_makers *makers; /* calls of allocators; NULL: nobody asked */
 	struct cs_heap_graph *graph; /* NULL: no view needed it yet */
 	struct cs_error no_graph; /* why there can be none; status CS_OK: nobody tried in vain */
 	bool knows_sites; /* what tracemalloc recorded was read, if there was any */

@@ -46,7 +46,7 @@ heap=$("$CORESCAN" $core --chunks 0 --format csv --top 3 | sed -n 's/,.*,used,.*
 try --referents $heap --referrers=$heap --object $heap --json
 python3 -m json.tool out > /dev/null || echo "no JSON"
 try --by-site --group-by file --cumulative --format csv
-[ $code = 0 ] && [ "$(head -n 1 out)" = site,function,evidence,count,requested,bytes,frames ] ||
+[ $code = 0 ] && [ "$(head -n 1 out)" = site,function,evidence,count,requested,bytes,frames,candidates ] ||
 	echo "exit $code, csv begins with $(head -n 1 out)"
 grep -q '^(nothing tells where),,none,[1-9]' out || echo "no row for the rest: $(cat out)"
 try --tracemalloc-out none

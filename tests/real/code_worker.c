@@ -68,6 +68,7 @@ static void *(*volatile hidden)(size_t) = malloc;
 
 struct small { int a, b; };
 struct connection { char name[88]; int fd; struct connection *next; };
+static struct connection *connections;
 struct session { char text[344]; struct connection *c; };
 struct page { char bytes[1496]; };
 struct rare { char bytes[2008]; };
@@ -75,9 +76,11 @@ struct big { char bytes[300000]; };
 
 NOINLINE static struct connection *new_connection(int fd)
 {
-	struct connection *c = KEEP('k', sizeof(*c), malloc(sizeof(*c)));
+	struct connection *c = malloc(sizeof(*c)); KEEP('k', sizeof(*c), c);
 
 	c->fd = fd;
+	c->next = connections;
+	connections = c;
 	return c;
 }
 

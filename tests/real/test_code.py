@@ -2,9 +2,10 @@
 """Allocation sites in machine code, against objdump, the compiler's debug data, and what the
 process recorded: (address, line, size) of each block.
 
-BUILD is where tests/real/tool_code and tool_calls were built.
+BUILD is where tests/real/tool_code, tool_calls and tool_made were built.
 """
 import collections
+import json
 import os
 import random
 import re
@@ -180,14 +181,187 @@ def constants_are_what_the_compiler_says(t, case):
     t.true(both >= told * 0.95, "%d of %d" % (both, told))
 
 
+# ---- blocks of dead processes
+
+MADE = os.path.join(BUILD, "tests", "real", "tool_made")
+
+
+def die(t, path, *words):
+    """Run until it dies: the core, and {address: (line, kind, size)}."""
+    core, child = t.kernel_core([path] + list(words))
+    truth = {}
+    for line in child.lines:
+        parts = line.split()
+        if len(parts) == 4 and re.fullmatch("[0-9a-f]+", parts[0]):
+            truth[int(parts[0], 16)] = (int(parts[1]), parts[2], int(parts[3]))
+    return core, truth
+
+
+def lines_at(path, addrs):
+    """address -> lines of the workers' sources, inlined calls too; by addr2line."""
+    if not shutil.which("addr2line"):
+        skip("no addr2line")
+    addrs = sorted(addrs)
+    out, _ = output(["addr2line", "-a", "-i", "-e", path] + [hex(a) for a in addrs])
+    found, at = {}, None
+    for line in out.splitlines():
+        if line.startswith("0x"):
+            at = int(line, 16)
+            found[at] = set()
+        m = re.search(r"code_worker\.cc?:(\d+)", line)
+        if m:
+            found[at].add(int(m[1]))
+    return found
+
+
+def made_in(core, debug_dir=None, whole=None):
+    """address -> (confidence, not listed, lines); whole: the file with debug data, where
+    the core's has none."""
+    if not os.path.exists(MADE):
+        skip("%s is not built" % MADE)
+    env = dict(os.environ, ASAN_OPTIONS="detect_leaks=0", DEBUG_DIR=debug_dir or "/nowhere")
+    out, _ = output([MADE, core], env=env)
+    places, found = set(re.findall(r"worker\+0x([0-9a-f]+)", out)), {}
+    lines = lines_at(whole, [int(p, 16) for p in places]) if whole and places else {}
+    for row in out.splitlines():
+        addr, confidence, more, text = row.split(" ", 3)
+        have = {int(n) for n in re.findall(r"code_worker\.cc?:(\d+)\)", text)}
+        for place in re.findall(r"worker\+0x([0-9a-f]+)", text):
+            have |= lines.get(int(place, 16), set())
+        found[int(addr, 16)] = (confidence, int(more), have)
+    return found
+
+
+def lines_of_wrappers():
+    with open(os.path.join(HERE, "code_worker.c")) as f:
+        return {n for n, line in enumerate(f, 1) if re.search(r"p = (malloc|calloc)\(", line)}
+
+
+INSIDE_WRAPPERS = lines_of_wrappers()
+
+
+def compare(t, truth, found, what):
+    """Every block of constant size has its line among the candidates; of what is said to be
+    likely at least 95 % is right."""
+    counts, lost = collections.Counter(), []
+    for addr, (line, kind, size) in truth.items():
+        confidence, more, have = found.get(addr, ("absent", 0, set()))
+        # link-time optimisation makes copies of wrappers for one size: then it is their line
+        right = line in have or bool(have & INSIDE_WRAPPERS and "-flto" in what)
+        counts[confidence, right] += 1
+        if kind == "k" and not right and not more:
+            lost.append((hex(addr), line, size, confidence, have))
+        if kind == "h":
+            t.true(confidence != "likely", "nobody sees that size, and %s is said to be likely" % have)
+    likely, right = counts["likely", True] + counts["likely", False], counts["likely", True]
+    print("    %s: of %d recorded blocks %d are likely, %d of those right (%.1f %%); %d have candidates, "
+          "the right one among those listed for %d; %d have none" % (
+              what, len(truth), likely, right, 100.0 * right / max(1, likely),
+              counts["candidate", True] + counts["candidate", False], counts["candidate", True],
+              counts["none", False]))
+    t.true(len(lost) * 100 <= len(truth), "lines that are not even candidates: %s" % lost[:3])
+    t.true(right >= likely * 0.95, "%d of %d likely ones are right" % (right, likely))
+    return likely
+
+
+def check_sums(t, core):
+    """The shares are all that is in use, what has no site stands last."""
+    doc = t.corescan_json([core, "--by-site", "--top", "0"])
+    view = doc["views"][0]
+    rows, shares = view["rows"], {r["evidence"]: r for r in view["evidence"]["rows"]}
+    t.equal(doc["anomalies"]["rows"], [], "anomalies")
+    t.equal(rows[-1]["evidence"], "none", "the last row")
+    for what in ("count", "bytes"):
+        t.equal(sum(r[what] for r in rows), view["total"][what], "rows' " + what)
+        t.equal({e: s[what] for e, s in shares.items()},
+                {e: sum(r[what] for r in rows if r["evidence"] == e) for e in shares}, what + " of shares")
+    for r in rows:
+        if r["evidence"] == "likely" and r["requested"]:
+            t.true(0 <= r["bytes"] - r["requested"] <= 24 * r["count"] or r["bytes"] > 1 << 17,
+                   "%(count)d blocks of %(bytes)d bytes, %(requested)d asked for at %(site)s" % r)
+    sizes = t.corescan_json([core, "--by-size"])["views"][0]["rows"]
+    t.equal(view["total"]["count"], sum(r["count"] for r in sizes), "all blocks in use")
+    short = t.corescan_json([core, "--by-site", "--top", "2", "--sort", "site"])["views"][0]["rows"]
+    t.equal((len(short), short[-1]["evidence"]), (3, "none"), "also of a few rows")
+    out = t.corescan([core, "--by-site", "--top", "2", "--format", "csv"])[1].splitlines()
+    t.equal((len(out), out[-1].split(",")[2]), (4, "none"), "and in CSV")
+    lines = t.corescan([core, "--by-site", "--top", "2"])[1].splitlines()
+    at = [i for i, line in enumerate(lines) if " total " in line][0]
+    t.true(" none " in lines[at - 1] and " more " in lines[at - 2], "and for people: " + lines[at - 1])
+    return rows
+
+
+CORES = [(s, f) for s in ("code_worker.c", "code_worker.cc") for f in (
+    "gcc -g -O0", "gcc -g -O2", "gcc -g -O2 -no-pie", "gcc -g -O3 -flto", "clang -g -O2", "clang -g -O0")]
+
+
+@check_each(CORES, name=lambda case: "%s, %s" % case)
+def blocks_have_the_line_that_made_them_among_their_candidates(t, case):
+    path = build(t, *case)
+    core, truth = die(t, path)
+    compare(t, truth, made_in(core), "%s, %s" % case)
+    check_sums(t, core)
+
+
+@check_each([c for c in CORES if "-O2" in c[1]], name=lambda case: "%s, %s" % case)
+def a_stripped_program_s_blocks_have_the_place_in_its_code(t, case):
+    path = build(t, case[0], case[1] + " -Wl,--build-id")
+    whole, folder = path + ".whole", os.path.join(t.dir, "debug")
+    shutil.copy(path, whole)
+    build_id = re.search("Build ID: ([0-9a-f]+)", output(["readelf", "-n", path])[0])[1]
+    os.makedirs(os.path.join(folder, ".build-id", build_id[:2]))
+    output(["objcopy", "--only-keep-debug", path,
+            os.path.join(folder, ".build-id", build_id[:2], build_id[2:] + ".debug")])
+    output(["strip", path])
+    core, truth = die(t, path)
+    compare(t, truth, made_in(core, whole=whole), "%s, %s, stripped" % case)
+    rows = check_sums(t, core)
+    t.true(any(re.match(r"worker\+0x[0-9a-f]+", r["site"]) for r in rows), "places in the file")
+    compare(t, truth, made_in(core, folder), "%s, %s, with a separate debug file" % case)
+
+
+@check_each([("code_worker.c", "gcc -g -O2"), ("code_worker.c", "gcc -g -O3"), ("code_worker.c", "clang -g -O2"),
+             ("code_worker.cc", "gcc -g -O2"), ("code_worker.cc", "clang -g -O2")],
+            name=lambda case: "%s, %s" % case)
+def a_call_that_builds_the_block_s_type_is_preferred(t, case):
+    """Sizes at which calls in the C library compete."""
+    path = build(t, *case)
+    core, truth = die(t, path)
+    found = made_in(core)
+    size = 104 if case[0] == "code_worker.c" else 112
+    mine = {a: line for a, (line, kind, n) in truth.items() if (kind, n) == ("k", size)}
+    t.true(len(mine) >= 200, "%d blocks of that size" % len(mine))
+    got = collections.Counter((found[a][0], line in found[a][2]) for a, line in mine.items())
+    t.equal(got, {("likely", True): len(mine)}, "what is said of them")
+
+
+@check_each(["gcc -g -O2"])
+def one_block_s_candidates_are_told(t, flags):
+    path = build(t, "code_worker.c", flags)
+    core, truth = die(t, path)
+    page = [a for a, (_, kind, size) in truth.items() if (kind, size) == ("k", 1496)][0]
+    rows = t.corescan_json([core, "--object", hex(page)])["views"][0]["rows"]
+    fields = {r["field"]: r["value"] for r in rows}
+    t.true(re.fullmatch(r"constants \(.*code_worker\.c:%d\)" % truth[page][0],
+                        fields["perhaps_allocated_at"]), "where: %s" % fields)
+    t.equal(fields["site_confidence"], "likely", "how sure")
+    hidden = [a for a, (_, kind, _) in truth.items() if kind == "h"][0]
+    rows = t.corescan_json([core, "--object", hex(hidden)])["views"][0]["rows"]
+    t.true("no call of constant size fits" in [r["value"] for r in rows], "of others that there is none")
+
+
 # ---- spoiled files
 
-def spoil(data, rng):
-    """Headers, tables and code of an ELF file with some bytes changed."""
+def spoil(data, rng, places=None):
+    """Headers, tables and code of an ELF file with some bytes changed; or only in (offset, size)
+    ranges."""
     data = bytearray(data)
     for _ in range(rng.choice((1, 3, 10, 100))):
         where = rng.choice(("head", "sections", "any", "any"))
-        if where == "head":
+        if places:
+            start, size = rng.choice(places)
+            at = start + rng.randrange(size)
+        elif where == "head":
             at = rng.randrange(0x40 + 13 * 56)
         elif where == "sections":
             at = int.from_bytes(data[40:48], "little") % len(data) + rng.randrange(30 * 64)
@@ -214,6 +388,27 @@ def spoiled_files_give_fewer_sites_and_no_trouble(t, case):
         if not t.true(done.returncode in (0, 3), "mutant %d: exits with %d: %s" % (
                 seed, done.returncode, done.stderr.decode()[-300:])):
             break
+
+
+@check_each([("code_worker.c", "gcc -g -O2"), ("code_worker.cc", "gcc -g -O2"), ("code_worker.cc", "clang -g -O2")],
+            name=lambda case: "%s, %s" % case)
+def spoiled_debug_data_and_code_name_less(t, case):
+    path = build(t, *case)
+    core, _ = die(t, path)
+    headers = output(["readelf", "-SW", path])[0]
+    places = [(int(m[1], 16), int(m[2], 16)) for m in re.finditer(
+        r"\] \.(?:debug_\w+|text|eh_frame\w*|rela\.plt)\s+\w+\s+[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", headers)]
+    with open(path, "rb") as f:
+        data = f.read()
+    for seed in range(MUTANTS // 2):
+        os.unlink(path)
+        with open(path, "wb") as f:
+            f.write(spoil(data, random.Random(seed), places))
+        code, out, err = t.corescan([core, "--by-site", "--json"])
+        if not t.true(code in (0, 1), "mutant %d: exits with %d: %s" % (seed, code, err[-300:])):
+            break
+        view = json.loads(out)["views"][0]
+        t.equal(sum(r["bytes"] for r in view["rows"]), view["total"]["bytes"], "mutant %d: bytes" % seed)
 
 
 main()

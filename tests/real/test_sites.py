@@ -38,13 +38,22 @@ def core_of(t, child):
 
 
 def sites_of(t, target, *options):
-    """(rows, the row of what nobody recorded, total)"""
+    """(rows of tracemalloc, one of what nobody recorded, total)"""
     doc = t.corescan_json([target, "--by-site"] + list(options))
     t.equal(doc["anomalies"]["rows"], [], "anomalies")
     view = [v for v in doc["views"] if v["view"] == "by-site"][0]
     rest = [r for r in view["rows"] if r["evidence"] == "none"]
     t.equal((len(rest), rest[0]["site"] in REST), (1, True), "one row for the rest")
-    return [r for r in view["rows"] if r["evidence"] != "none"], rest[0], view.get("total")
+    t.equal(view["rows"][-1], rest[0], "which is the last")
+    others = [r for r in view["rows"] if r["evidence"] != "tracemalloc"]
+    shares = view["evidence"]["rows"]
+    if "--cumulative" not in options:
+        t.equal({s["evidence"]: s["bytes"] for s in shares if s["bytes"]},
+                {e: sum(r["bytes"] for r in view["rows"] if r["evidence"] == e)
+                 for e in set(r["evidence"] for r in view["rows"] if r["bytes"])}, "shares")
+        t.equal(sum(s["bytes"] for s in shares), view["total"]["bytes"], "they are all there is")
+    merged = dict(rest[0], count=sum(r["count"] for r in others), bytes=sum(r["bytes"] for r in others))
+    return [r for r in view["rows"] if r["evidence"] == "tracemalloc"], merged, view.get("total")
 
 
 def shown(name):
@@ -252,7 +261,7 @@ def a_chain_that_leads_into_itself_costs_one_row(t, interpreter):
         f.seek(at)
         f.write(struct.pack("<Q", entries.address(at)))
     doc = t.corescan_json([path, "--by-site"], exits=(1,))
-    rows = [r for r in doc["views"][0]["rows"] if r["evidence"] != "none"]
+    rows = [r for r in doc["views"][0]["rows"] if r["evidence"] == "tracemalloc"]
     after = as_told("line", rows)
     differ = [(k, before[k], after.get(k)) for k in before if after.get(k) != before[k]]
     t.equal(differ, [], "rows that differ: none, for the chain ended there")
@@ -279,7 +288,7 @@ def spoiled_tables_give_what_is_whole(t, interpreter):
         if not t.true(not problem, "mutant %d: %s" % (seed, problem)):
             break
         doc = json.loads(answer[1])
-        rows = [r for r in doc["views"][1]["rows"] if r["evidence"] != "none"]
+        rows = [r for r in doc["views"][1]["rows"] if r["evidence"] == "tracemalloc"]
         most = sum(r["count"] for r in rows) > truth["traces"] * 0.2
         t.true(most or answer[0] == 1, "mutant %d: most is there, or it is said that it is not" % seed)
         whole += most

@@ -127,6 +127,91 @@ TEST(who_did_not_trace_is_told)
 	}
 }
 
+static const struct cs_maker_place places[] = {
+	{ "conn.c:12", "open_conn", 96 },
+	{ "redis+0x1234", NULL, 96 },
+	{ "conn.c:40", "copy_conn", 0 },
+};
+static const struct cs_maker_row makers[] = {
+	{ .first = 0, .kept = 1, .site_count = 1, .count = 10, .requested = 960, .bytes = 1040, .is_likely = true },
+	{ .first = 0, .kept = 3, .site_count = 9, .count = 5, .bytes = 520 },
+	{ .first = 3, .kept = 0, .site_count = 120, .count = 7, .bytes = 168 },
+};
+
+/* What by-site says when the code was looked at. */
+static char *report_makers(const struct cs_model *m, struct cs_report_options o)
+{
+	struct cs_answer answer = { .has_makers = true, .maker_dynamic = 33 };
+	struct cs_ask ask = { .view = cs_view_find("by-site"), .answer = &answer };
+	char *text = NULL;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	for (size_t i = 0; i < 3; i++) {
+		assert_true(cs_vec_push(&answer.makers, makers[i]));
+		assert_true(cs_vec_push(&answer.maker_places, places[i]));
+	}
+	assert_int_equal(cs_report_write(out, m, &ask, 1, &o, NULL), CS_OK);
+	fclose(out);
+	cs_vec_free(&answer.makers);
+	cs_vec_free(&answer.maker_places);
+	return text;
+}
+
+TEST(calls_in_the_code_share_the_table)
+{
+	struct cs_model m;
+	char *text, *rest;
+
+	begin(&m);
+	text = report_makers(&m, (struct cs_report_options){ .format = CS_FORMAT_CSV });
+	assert_non_null(strstr(text, "\nconn.c:12,open_conn,likely,10,960,1040,,open_conn (conn.c:12)\n"));
+	assert_non_null(strstr(text, "\nconn.c:12 + 8 more,open_conn,candidate,5,0,520,,"));
+	assert_non_null(strstr(text, "\n(one of 120 places),,candidate,7,0,168,,"));
+	assert_non_null(strstr(text, "Cache.add,tracemalloc,2,300,316,"));
+	rest = strstr(text, "\n(not recorded by tracemalloc),,none,");
+	assert_non_null(rest);
+	assert_null(strchr(strchr(rest + 1, '\n') + 1, '\n')); /* nothing behind it */
+	free(text);
+	text = report_makers(&m, (struct cs_report_options){ .format = CS_FORMAT_JSON });
+	assert_true(fake_is_json(text));
+	assert_non_null(strstr(text, "\"candidates\":[{\"site\":\"conn.c:12\",\"function\":\"open_conn\","
+				     "\"size\":96},{\"site\":\"redis+0x1234\",\"function\":null"));
+	assert_non_null(strstr(text, "{\"evidence\":\"likely\",\"count\":10,\"bytes\":1040,"));
+	assert_non_null(strstr(text, "{\"evidence\":\"candidate\",\"count\":12,\"bytes\":688,"));
+	free(text);
+	text = report_makers(&m, (struct cs_report_options){ .no_header = true });
+	assert_non_null(strstr(text, "redis+0x1234\n"));
+	assert_non_null(strstr(text, "and 6 more\n"));
+	assert_non_null(strstr(text, "33"));
+	free(text);
+	cs_model_deinit(&m);
+}
+
+TEST(what_has_no_site_is_last_whatever_is_cut)
+{
+	static const struct cs_report_options rows[] = {
+		{ .has_top = true, .top = 1 },
+		{ .has_top = true, .top = 1, .sort = "count" },
+		{ .has_top = true, .top = 2, .sort = "site", .skip = 1 },
+		{ .min = 1ull << 40 },
+	};
+	struct cs_model m;
+
+	begin(&m);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (unsigned format = 0; format < 3; format++) {
+			struct cs_report_options o = rows[i];
+			char *text;
+
+			o.format = format;
+			text = report_makers(&m, o);
+			assert_non_null(strstr(text, "(not recorded by tracemalloc)"));
+			free(text);
+		}
+	cs_model_deinit(&m);
+}
+
 TEST(options_that_ask_for_nothing_are_told)
 {
 	static const struct {
@@ -319,6 +404,8 @@ int main(void)
 		cmocka_unit_test(a_line_has_its_count_and_both_sizes),
 		cmocka_unit_test(cumulative_rows_have_no_sum),
 		cmocka_unit_test(who_did_not_trace_is_told),
+		cmocka_unit_test(calls_in_the_code_share_the_table),
+		cmocka_unit_test(what_has_no_site_is_last_whatever_is_cut),
 		cmocka_unit_test(options_that_ask_for_nothing_are_told),
 		cmocka_unit_test(a_pickle_says_everything_once),
 		cmocka_unit_test(an_int_of_any_size_is_written_as_python_reads_it),
