@@ -18,6 +18,7 @@ struct pair {
 
 struct family {
 	uint32_t first, count;
+	bool is_too_big;
 };
 
 struct nt_kin {
@@ -325,7 +326,8 @@ static uint32_t make_family(struct cs_native *n, uint32_t type)
 	for (size_t i = f.first; i < k->members.count; i++)
 		if (k->members.items[i] == type) /* by way of another */
 			k->members.items[i] = k->members.items[--k->members.count];
-	if (k->members.count - f.first > NT_KIN_MAX)
+	f.is_too_big = k->members.count - f.first > NT_KIN_MAX;
+	if (f.is_too_big)
 		k->members.count = f.first;
 	f.count = (uint32_t)(k->members.count - f.first);
 	if (!ok || !cs_vec_push(&k->families, f) ||
@@ -349,6 +351,16 @@ const uint32_t *nt_derived(struct cs_native *n, uint32_t type, size_t *count)
 		return NULL;
 	*count = n->kin->families.items[nr].count;
 	return n->kin->members.items + n->kin->families.items[nr].first;
+}
+
+bool nt_has_family(struct cs_native *n, uint32_t type)
+{
+	uint32_t nr;
+	size_t count;
+
+	nt_derived(n, type, &count);
+	return n->kin && cs_map_get(&n->kin->by_type, type, &nr) &&
+	       !n->kin->families.items[nr].is_too_big;
 }
 
 uint32_t nt_text_header(struct cs_native *n, uint32_t off)

@@ -21,14 +21,8 @@ struct nt_tag { /* a small integer inside a type */
  * call. None also when there are more than NT_KIN_MAX. */
 const uint32_t *nt_derived(struct cs_native *n, uint32_t type, size_t *count);
 
-/* Are all that begin with it known? */
-static inline bool nt_has_family(struct cs_native *n, uint32_t type)
-{
-	size_t count;
-
-	nt_derived(n, type, &count);
-	return count > 0;
-}
+/* Are all that begin with it known? Not when there are too many. */
+bool nt_has_family(struct cs_native *n, uint32_t type);
 
 /* Its members that may tell which of the derived it is: at most 4 bytes each. */
 size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MAX]);

@@ -216,6 +216,23 @@ static void fill_shapes(World *w)
 	w->named = NEWV(shop::Square, ());
 }
 
+#ifdef _LIBCPP_VERSION
+#define TREE_NODE(T) "std::__tree_node<" T ", void *>"
+#define MAP_ITEM(K, V) "std::__value_type<" K ", " V ">"
+#define LIST_NODE(T) "std::__list_node<" T ", void *>"
+#define SLIST_NODE(T) "std::__forward_list_node<" T ", void *>"
+#define HASH_NODE(K, V, IS_CACHED) "std::__hash_node<std::__hash_value_type<" K ", " V ">, void *>"
+enum { HASH_HEAD = 16, DEQUE_ITEMS = 4096 / sizeof(shop::Point) };
+#else
+#define TREE_NODE(T) "std::_Rb_tree_node<" T ">"
+#define MAP_ITEM(K, V) "std::pair<const " K ", " V "> "
+#define LIST_NODE(T) "std::_List_node<" T ">"
+#define SLIST_NODE(T) "std::_Fwd_list_node<" T ">"
+#define HASH_NODE(K, V, IS_CACHED) \
+	"std::__detail::_Hash_node<std::pair<const " K ", " V ">, " IS_CACHED ">"
+enum { HASH_HEAD = 8, DEQUE_ITEMS = 512 / sizeof(shop::Point) };
+#endif
+
 static void node(const void *value, long head, const char *type)
 {
 	record((const char *)value - head, "c", type);
@@ -244,18 +261,18 @@ static void fill_containers(World *w)
 		auto at = w->by_number.emplace(i, Order()).first;
 
 		at->second.amounts.assign(10, i);
-		node(&*at, 32, "std::_Rb_tree_node<std::pair<const int, shop::Order> >");
+		node(&*at, 32, TREE_NODE(MAP_ITEM("int", "shop::Order")));
 		record(at->second.amounts.data(), "e", "int");
 	}
 	for (long i = 0; i < 50; i++)
-		node(&*w->numbers.insert(i).first, 32, "std::_Rb_tree_node<long>");
+		node(&*w->numbers.insert(i).first, 32, TREE_NODE("long"));
 	for (int i = 0; i < 60; i++) {
 		w->path.push_back(Point());
-		node(&w->path.back(), 16, "std::_List_node<shop::Point>");
+		node(&w->path.back(), 16, LIST_NODE("shop::Point"));
 	}
 	for (int i = 0; i < 30; i++) {
 		w->marks.push_front(i);
-		node(&w->marks.front(), 8, "std::_Fwd_list_node<int>");
+		node(&w->marks.front(), 8, SLIST_NODE("int"));
 	}
 	for (int i = 0; i < 80; i++) {
 		char name[64];
@@ -263,13 +280,11 @@ static void fill_containers(World *w)
 		snprintf(name, sizeof(name), "a name that is long enough not to fit inside %d", i);
 		auto at = w->by_name.emplace(name, NEW(shop::Item, ())).first;
 
-		node(&*at, 8, "std::__detail::_Hash_node<std::pair<const std::basic_string<char>, "
-			      "shop::Item*>, true>");
+		node(&*at, HASH_HEAD, HASH_NODE("std::basic_string<char>", "shop::Item*", "true"));
 		record(at->first.data(), "s", "char");
 	}
 	for (int i = 0; i < 45; i++)
-		node(&*w->rates.emplace(i, 0.5).first, 8,
-		     "std::__detail::_Hash_node<std::pair<const int, double>, false>");
+		node(&*w->rates.emplace(i, 0.5).first, HASH_HEAD, HASH_NODE("int", "double", "false"));
 	for (int i = 0; i < 100; i++)
 		w->line.push_back(Point());
 	w->shared = std::make_shared<Circle>();
@@ -285,8 +300,8 @@ static void fill_more(World *w)
 	using namespace shop;
 
 	record(w->words.data(), "e", "std::basic_string<char>");
-	for (size_t i = 0; i < w->line.size(); i += 21)
-		record(&w->line[i], "q", "shop::Point"); // 512 bytes of them each
+	for (size_t i = 0; i < w->line.size(); i += DEQUE_ITEMS)
+		record(&w->line[i], "q", "shop::Point");
 	w->counted = new Order[7];
 	record((long *)w->counted - 1, "a", "shop::Order");
 	for (int i = 0; i < 7; i++) {
@@ -336,8 +351,7 @@ static void fill_more(World *w)
 	for (int i = 0; i < 10; i++) {
 		auto at = w->multi.emplace("key", std::make_shared<Point>());
 
-		node(&*at, 32, "std::_Rb_tree_node<std::pair<const std::basic_string<char>, "
-			       "std::shared_ptr<shop::Point> > >");
+		node(&*at, 32, TREE_NODE(MAP_ITEM("std::basic_string<char>", "std::shared_ptr<shop::Point>")));
 	}
 	long big[4] = { 1, 2, 3, 4 };
 	w->work = [big](int i) { return (int)big[i & 3]; };

@@ -102,7 +102,8 @@ def types_of(target, debug_dir=None, hints=None):
 
 def plain(name):
     """As the compilers agree on it."""
-    name = re.sub(r"std::(__cxx11::|__1::)?basic_string<char, std::char_traits<char>, "
+    name = re.sub(r"std::(__cxx11::|__1::)", "std::", name)
+    name = re.sub(r"std::basic_string<char, std::char_traits<char>, "
                   r"std::allocator<char> ?>", "std::basic_string<char>", name)
     return name.replace(" ", "").replace("struct", "").replace("class", "").replace("const", "") \
         .replace("longint", "long")
@@ -240,6 +241,25 @@ def c_structs_are_reached_from_one_root(t, case):
         elif mark == "h":
             t.true(addr not in found, "what a void * leads to has no type")
 
+
+
+LIBCXX = ["clang -g -O2 -stdlib=libc++", "clang -g -O0 -stdlib=libc++"]
+
+
+@check_each([(flags, roots) for flags in LIBCXX for roots in ("globals", "stack")],
+            name=lambda case: "%s, %s" % case)
+def containers_of_llvm_s_library_are_known_as_well(t, case):
+    flags, roots = case
+    try:
+        path = built("native_worker.cc", flags)
+    except RuntimeError as e:
+        if "file not found" in str(e):
+            skip("no libc++-dev")
+        raise
+    core, truth = die(t, [path, roots])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    compare(t, truth, found, ALL, 0.99, "%s, %s" % case)
 
 
 IDIOMS = ["gcc -g -O0", "gcc -g -O2", "clang -g -O2"]
