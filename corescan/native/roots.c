@@ -2,13 +2,15 @@
  * each thread has of its own.
  *
  * Thread-local: glibc's sysdeps/x86_64/nptl/tls.h (TLS_TCB_AT_TP). The executable's block
- * ends where the thread pointer points; those of libraries loaded at the start are found by
- * the thread's vector of them, dtv, whose address is the second word there; entry 1 is the
- * first module with such variables in the loader's order. */
+ * ends where the thread pointer points; those of libraries are found by the thread's vector of
+ * them, dtv, whose address is the second word there and whose length stands before it. Which
+ * entry is a module's, the loader wrote where code asks for it (R_X86_64_DTPMOD64); where no
+ * code does, entry 1 is the first module with such variables in the loader's order. */
 #include "native/dwarf.h"
 #include "image/elf_file.h"
 #include "image/image_build.h"
 
+#include <elf.h>
 #include <stdio.h>
 
 enum { DTV_ENTRY = 16, MODULES_MAX = 1 << 16 };
@@ -41,14 +43,40 @@ static void look_at_variable(struct cs_native *n, const struct nt_var *var, cs_a
 	nt_look_at(n, &o);
 }
 
+/* What the loader wrote as the module's number; 0: no code asks for it. A symbol might be
+ * another module's, no symbol is its own. */
+static uint64_t written_number(struct cs_native *n, const struct cs_module *m)
+{
+	uint64_t addr, size, value, number = 0;
+	const unsigned char *p;
+
+	if (!m->elf || cs_elf_section(m->elf, ".rela.dyn", &addr, &size) ||
+	    !(p = cs_elf_view(m->elf, addr, size)))
+		return 0;
+	for (uint64_t off = 0; off + sizeof(Elf64_Rela) <= size; off += sizeof(Elf64_Rela)) {
+		uint64_t info = cs_le64(p + off + offsetof(Elf64_Rela, r_info));
+		cs_addr at = m->bias + cs_le64(p + off + offsetof(Elf64_Rela, r_offset));
+
+		if (cs_pulse_stops(n->model->pulse))
+			return 0;
+		if (ELF64_R_TYPE(info) != R_X86_64_DTPMOD64 ||
+		    !cs_mem_u64(n->image->mem, at, &value) || value > MODULES_MAX)
+			continue;
+		number = value;
+		if (!ELF64_R_SYM(info))
+			break;
+	}
+	return number;
+}
+
 /* Number of a module among those with thread-local variables, from 1 on; 0: not known. */
 static uint64_t tls_number(struct cs_native *n, const struct cs_module *module)
 {
 	struct cs_loader_names names = {0};
-	uint64_t memsz, align, nr = 0, found = 0;
+	uint64_t memsz, align, nr = 0, found = written_number(n, module);
 
-	if (cs_image_loader_names(n->image, &names, NULL))
-		return 0;
+	if (found || cs_image_loader_names(n->image, &names, NULL))
+		return found;
 	for (size_t i = 0; i < names.count && i < MODULES_MAX && !found; i++)
 		for (size_t m = 0; m < n->image->modules.count; m++) {
 			const struct cs_module *is = &n->image->modules.items[m];
@@ -72,6 +100,7 @@ static cs_addr tls_block(struct cs_native *n, const struct cs_module *m,
 {
 	uint64_t memsz, align;
 	cs_addr dtv, block;
+	uint64_t entries;
 
 	if (!thread->fs_base || !m->elf || cs_elf_tls(m->elf, &memsz, &align) || memsz > 1u << 30)
 		return 0;
@@ -80,6 +109,7 @@ static cs_addr tls_block(struct cs_native *n, const struct cs_module *m,
 		return thread->fs_base - cs_align_up(memsz, align);
 	}
 	if (!number || !cs_mem_u64(n->image->mem, thread->fs_base + 8, &dtv) ||
+	    !cs_mem_u64(n->image->mem, dtv - DTV_ENTRY, &entries) || number > entries ||
 	    !cs_mem_u64(n->image->mem, dtv + DTV_ENTRY * number, &block) || block == UINT64_MAX)
 		return 0;
 	return cs_mem_view(n->image->mem, block, memsz) ? block : 0;

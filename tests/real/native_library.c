@@ -1,14 +1,21 @@
 /* native_library - what test_native.py builds twice: with -DLIBRARY a library with types of
  * its own and thread-local variables, else the program that uses it and knows them by name
- * only. Lines as native_worker.c prints them; several threads. */
+ * only; with -DLATE it opens the library while it runs, and one before it that it closes
+ * again. Lines as native_worker.c prints them; several threads. */
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 struct handle;
+#if defined(LATE) && !defined(LIBRARY)
+#include <dlfcn.h>
+static struct handle *(*handle_new)(int size);
+static void (*handle_keep)(struct handle *h);
+#else
 struct handle *handle_new(int size);
 void handle_keep(struct handle *h);
+#endif
 
 #ifdef LIBRARY
 struct piece {
@@ -66,6 +73,13 @@ int main(void)
 	pthread_t t;
 
 	setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+#ifdef LATE
+	void *first = dlopen(FIRST, RTLD_NOW), *library = dlopen(LATE, RTLD_NOW);
+
+	handle_new = (struct handle *(*)(int))dlsym(library, "handle_new");
+	handle_keep = (void (*)(struct handle *))dlsym(library, "handle_keep");
+	dlclose(first);
+#endif
 	pthread_barrier_init(&barrier, NULL, 3);
 	for (int i = 0; i < 2; i++)
 		pthread_create(&t, NULL, thread, (void *)(intptr_t)i);

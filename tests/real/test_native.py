@@ -425,6 +425,23 @@ def a_library_s_types_and_thread_local_variables_are_known(t, flags):
 
 
 
+@check_each(["gcc -g -O2", "clang -g -O0"])
+def thread_local_variables_of_libraries_opened_later_are_known(t, flags):
+    if not shutil.which(flags.split()[0]):
+        skip("no %s" % flags.split()[0])
+    source, path = os.path.join(HERE, "native_library.c"), os.path.join(t.dir, "worker")
+    names = [os.path.join(t.dir, name) for name in ("libfirst.so", "libhandle.so")]
+    for argv in ([["-DLIBRARY", "-shared", "-fPIC", source, "-o", name] for name in names] +
+                 [['-DFIRST="%s"' % names[0], '-DLATE="%s"' % names[1], source, "-ldl", "-lpthread",
+                   "-o", path]]):
+        subprocess.run(flags.split() + WARN + argv, check=True, timeout=harness.TIMEOUT)
+    core, truth = die(t, [path])
+    found, anomalies = types_of(core)
+    t.equal(anomalies, [], "anomalies")
+    sure = compare(t, truth, found, "-", 1.0, flags + ", a library opened later")
+    t.equal(sure, 1.0, "share that is exact")
+
+
 def pythons():
     found = [("system", "/usr/bin/python3")] if os.path.exists("/usr/bin/python3") else []
     return found + [(i.name, i.path) for i in harness.interpreters()[0]][-1:]
