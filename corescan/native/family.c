@@ -213,6 +213,7 @@ enum { NO_BASE = UINT32_MAX };
 static uint32_t base_of(struct families *f, uint32_t type)
 {
 	struct base b = {.count = 0};
+	const struct nt_tag *tags;
 	const uint32_t *derived;
 	uint32_t nr, one;
 
@@ -229,7 +230,9 @@ static uint32_t base_of(struct families *f, uint32_t type)
 			f->n->failed = true;
 	}
 	b.types[b.count++] = type;
-	b.tag = b.tag_count = nt_tags(f->n, type, b.tags);
+	b.tag = b.tag_count = nt_tags(f->n, type, &tags);
+	if (b.tag_count)
+		memcpy(b.tags, tags, b.tag_count * sizeof(*tags));
 	if (!cs_vec_push(&f->bases, b) || !cs_map_put(&f->base_by_type, type, nr))
 		f->n->failed = true;
 	return nr;

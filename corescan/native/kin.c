@@ -21,12 +21,19 @@ struct family {
 	bool is_too_big;
 };
 
+struct tags {
+	size_t count;
+	struct nt_tag items[NT_TAGS_MAX];
+};
+
 struct nt_kin {
 	CS_VEC(struct pair) pairs; /* by key */
 	CS_VEC(struct family) families;
 	CS_VEC(uint32_t) members;
 	struct cs_map by_type; /* type -> family */
-	struct cs_map seen;    /* names of typedefs */
+	CS_VEC(struct tags) tags;
+	struct cs_map tags_by_type;
+	struct cs_map seen; /* names of typedefs */
 };
 
 static uint64_t salted(uint64_t key, unsigned salt)
@@ -76,6 +83,7 @@ static bool add_struct(struct nt_kin *k, Dwarf_Die *record, const struct nt_die 
 {
 	uint64_t head = 0, off;
 	unsigned members = 0;
+	const void *at = NULL;
 	Dwarf_Die child, last;
 	const char *name;
 
@@ -84,6 +92,9 @@ static bool add_struct(struct nt_kin *k, Dwarf_Die *record, const struct nt_die 
 	do {
 		int tag = dwarf_tag(&child);
 
+		if (child.addr <= at) /* forged */
+			break;
+		at = child.addr;
 		if ((tag != DW_TAG_member && tag != DW_TAG_inheritance) ||
 		    (tag == DW_TAG_member && dwarf_hasattr(&child, DW_AT_external)))
 			continue;
@@ -201,6 +212,8 @@ void nt_kin_free(struct cs_native *n)
 	cs_vec_free(&k->members);
 	cs_map_deinit(&k->by_type);
 	cs_map_deinit(&k->seen);
+	cs_vec_free(&k->tags);
+	cs_map_deinit(&k->tags_by_type);
 	free(k);
 	n->kin = NULL;
 }
@@ -427,7 +440,7 @@ static bool tag_of(Dwarf_Die *member, struct nt_tag *tag)
 	return true;
 }
 
-size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MAX])
+static size_t read_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MAX])
 {
 	Dwarf_Die die = nt_unpack(&n->types.items[type].die), first;
 	const char *alias;
@@ -453,6 +466,26 @@ size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MA
 		die = first;
 	}
 	return count;
+}
+
+size_t nt_tags(struct cs_native *n, uint32_t type, const struct nt_tag **out)
+{
+	struct tags t = {.count = 0};
+	uint32_t nr;
+
+	if (!ready(n))
+		return 0;
+	if (!cs_map_get(&n->kin->tags_by_type, type, &nr)) {
+		nr = (uint32_t)n->kin->tags.count;
+		t.count = read_tags(n, type, t.items);
+		if (!cs_vec_push(&n->kin->tags, t) ||
+		    !cs_map_put(&n->kin->tags_by_type, type, nr)) {
+			n->failed = true;
+			return 0;
+		}
+	}
+	*out = n->kin->tags.items[nr].items;
+	return n->kin->tags.items[nr].count;
 }
 
 size_t nt_of_class(struct cs_native *n, uint64_t len, uint32_t *types, size_t max)

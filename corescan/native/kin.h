@@ -24,8 +24,9 @@ const uint32_t *nt_derived(struct cs_native *n, uint32_t type, size_t *count);
 /* Are all that begin with it known? Not when there are too many. */
 bool nt_has_family(struct cs_native *n, uint32_t type);
 
-/* Its members that may tell which of the derived it is: at most 4 bytes each. */
-size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MAX]);
+/* Its members that may tell which of the derived it is: at most 4 bytes each, NT_TAGS_MAX
+ * of them; borrowed until the next call. */
+size_t nt_tags(struct cs_native *n, uint32_t type, const struct nt_tag **out);
 
 /* The one struct that ends in an open array of characters at this offset; 0: none, or more. */
 uint32_t nt_text_header(struct cs_native *n, uint32_t off);

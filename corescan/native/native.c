@@ -244,7 +244,7 @@ static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *er
 		st = nt_vtables(n, err);
 	if (!st && !n->failed && n->dwarf)
 		st = follow_pointers(n, err);
-	if (!st && !n->failed && nt_vtables_there(n))
+	if (!st && !n->failed && nt_cxx_there(n))
 		st = nt_shapes(n, err);
 	if (!st && n->failed)
 		st = no_memory(err);
@@ -273,7 +273,7 @@ cs_status cs_native_types(struct cs_image *image, struct cs_model *model,
 			return st;
 	}
 	has_dwarf = nt_dwarf_there(n);
-	if (!has_dwarf && !nt_vtables_there(n))
+	if (!has_dwarf && !nt_cxx_there(n))
 		return CS_OK;
 	st = search(n, has_dwarf, err);
 	st = cs_pulse_result(model->pulse, st, err);

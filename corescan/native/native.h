@@ -10,7 +10,7 @@
  *    likely becomes CS_BLOCK_TYPED and a row of the model's types; a mere candidate stays
  *    USED, and only its fact says more.
  *  - What is in use does not change, so that numbers (model/nodes.h) stay good.
- *  - Nothing is made, and nothing costs, where no module has C++ classes or debug data.
+ *  - Nothing is made, and nothing costs, where no module is C++ or has debug data.
  *
  * Memory: 9 bytes a block in use and the numbers of the blocks, only where there are types.
  */

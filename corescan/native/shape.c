@@ -16,6 +16,8 @@ enum {
 	CHUNK_MAX = 1 << 20,
 	PAGE = 4096,
 	WORDS = 10,
+	FILE_WORDS = 8,
+	FILE_MAGIC = 0xfbad,
 	STEPS_A_NODE = 16,
 	STEPS_MIN = 1 << 20
 };
@@ -278,6 +280,16 @@ static bool is_string(struct shapes *s, const uint64_t *w, const struct cs_block
 	return end && !*end;
 }
 
+/* A FILE of the C library has three such pointers for each buffer, behind a magic number
+ * (libio/bits/types/struct_FILE.h, libio.h). */
+static bool is_in_file(struct shapes *s, cs_addr addr)
+{
+	for (unsigned i = 1; i <= FILE_WORDS; i++)
+		if ((uint32_t)word_at(s, addr - 8ull * i) >> 16 == FILE_MAGIC)
+			return true;
+	return false;
+}
+
 static void look_at(struct shapes *s, cs_addr addr, const unsigned char *p, uint64_t left)
 {
 	uint64_t w[WORDS] = {0};
@@ -294,7 +306,8 @@ static void look_at(struct shapes *s, cs_addr addr, const unsigned char *p, uint
 		w[i] = cs_le64(p + 8 * i);
 	has_block = begins(s, w[0], &block);
 	if (s->vectors_only) {
-		if (has_block && w[1] >= w[0] && w[2] >= w[1] && is_room(&block, w[2] - w[0]))
+		if (has_block && w[1] >= w[0] && w[2] >= w[1] && is_room(&block, w[2] - w[0]) &&
+		    !is_in_file(s, addr))
 			tell(s, &block, VECTOR);
 	} else if (left >= 80 && has_block && is_deque(s, w)) {
 		tell_deque(s, w);

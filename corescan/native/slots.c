@@ -319,12 +319,12 @@ static bool look_at_group(struct slots *s, uint64_t key, const struct place *p)
 static void look_at_pointer(struct slots *s, const struct place *p)
 {
 	uint64_t place = ((uint64_t)p->owner << 32 | p->off) * 0xff51afd7ed558ccdull, value;
-	struct nt_tag tags[NT_TAGS_MAX];
+	const struct nt_tag *tags;
 	size_t tag_count;
 
 	if (look_at_group(s, place + p->context * 0x9e3779b97f4a7c15ull, p))
 		return;
-	tag_count = nt_tags(s->n, p->owner, tags);
+	tag_count = nt_tags(s->n, p->owner, &tags);
 	for (size_t i = 0; i < tag_count && i < TAGS_MAX; i++)
 		if (nt_tag_value(s->n, &tags[i], p->item, &value) &&
 		    look_at_group(s,

@@ -60,13 +60,15 @@ static bool is_runtime(const struct cs_module *m)
 	       !strncmp(name, "libc++abi.so", 12);
 }
 
-/* Has some module classes with vtables? One without any symbol may. */
-bool nt_vtables_there(struct cs_native *n)
+/* Is some module C++: has it classes with vtables, or calls operator new? One without any
+ * symbol may. */
+bool nt_cxx_there(struct cs_native *n)
 {
 	for (size_t i = 0; i < n->image->modules.count; i++) {
 		const struct cs_module *m = &n->image->modules.items[i];
 
-		if (m->elf && !is_runtime(m) && (mentions(m->elf, "_ZTV") || !has_symbols(m->elf)))
+		if (m->elf && !is_runtime(m) &&
+		    (mentions(m->elf, "_ZTV") || mentions(m->elf, "_Znwm") || !has_symbols(m->elf)))
 			return true;
 	}
 	return false;

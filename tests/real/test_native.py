@@ -192,6 +192,38 @@ def containers_are_known_by_their_shape_without_debug_data(t, case):
         t.equal(rows.get(plain(shape)), count, shape)
 
 
+WITHOUT_CLASSES = """
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+std::map<int, std::string> texts;
+std::vector<std::string> words;
+int main()
+{
+	for (int i = 0; i < 500; i++)
+		texts[i] = std::string(40, 'a');
+	for (int i = 0; i < 300; i++)
+		words.push_back(std::string(30, 'w'));
+	puts("ready");
+	fflush(stdout);
+	abort();
+}
+"""
+
+
+@check_each(["gcc -O2", "gcc -O2 -s"])
+def a_program_without_a_class_of_its_own_has_containers_too(t, flags):
+    source = os.path.join(t.dir, "plain.cc")
+    with open(source, "w") as f:
+        f.write(WITHOUT_CLASSES)
+    core, _ = die(t, [build(t, source, flags)])
+    rows = rows_of(t, core, "c++")
+    want = {"std::map or std::set node": 500, "std::string data": 800, "std::vector items": 1}
+    t.equal({name: rows.get(plain(name)) for name in want}, want, "containers")
+
+
 @check_each(["gcc -O2", "gcc -O2 -s", "gcc -g -O2"])
 def gcore_leaves_code_out_and_vtables_are_known_all_the_same(t, flags):
     child = t.start([build(t, "native_worker.cc", flags), "globals", "wait"])
