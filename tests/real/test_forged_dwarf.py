@@ -275,7 +275,7 @@ def answered(t, core, is_told, *texts):
     with open(os.path.join(t.dir, "said"), errors="replace") as f:
         said = f.read()
     t.equal((code, "native.dwarf" in said), (int(is_told), is_told), "exit status, and an anomaly: " + said[-300:])
-    for text in ("malloc, type unknown", "victim") + texts:
+    for text in ("TYPES", "victim") + texts:
         t.true(text in said, "%r is there: %s" % (text, said[:300]))
     t.true(seconds < (20 if is_slow else 4), "%.1f s" % seconds)
     t.true(mib < (700 if is_slow else 200), "%.0f MiB" % mib)
