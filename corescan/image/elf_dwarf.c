@@ -13,6 +13,7 @@
 #include "base/guard.h"
 #include "base/own.h"
 
+#include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <gelf.h>
 #include <sys/stat.h>
@@ -24,7 +25,9 @@ enum {
 	FILE_SLACK = 1 << 20,
 	SECTIONS_MAX = 1 << 20,
 	GNU_HEADER_LEN = 12,
-	FRAME_LEN_MAX = 256 << 10
+	FRAME_LEN_MAX = 256 << 10,
+	UNITS_ANY = 4096,
+	UNIT_MEAN_LEN = 128
 };
 
 struct cs_elf_dwarf {
@@ -121,6 +124,85 @@ bool cs_elf_has_packed(void *handle)
 	return false;
 }
 
+/* libdw keeps a kilobyte of each unit, and the smallest takes eleven bytes. */
+static bool has_bearable_units(const Elf_Data *info)
+{
+	const unsigned char *bytes = info->d_buf;
+	size_t at = 0, count = 0;
+
+	while (info->d_size - at >= 12) {
+		uint64_t len = cs_le32(bytes + at), head = 4;
+
+		if (len == UINT32_MAX) {
+			len = cs_le64(bytes + at + 4);
+			head = 12;
+		}
+		if (++count > UNITS_ANY + info->d_size / UNIT_MEAN_LEN)
+			return false;
+		if (len > info->d_size - at - head)
+			break;
+		at += head + len;
+	}
+	return true;
+}
+
+static bool pass_leb(const unsigned char **at, const unsigned char *end, uint64_t *out)
+{
+	*out = 0;
+	for (unsigned shift = 0; *at < end; shift += 7) {
+		unsigned char c = *(*at)++;
+
+		*out |= shift < 64 ? (uint64_t)(c & 0x7f) << shift : 0;
+		if (!(c & 0x80))
+			return true;
+	}
+	return false;
+}
+
+/* No compiler writes DW_FORM_indirect, and libdw 0.183 calls itself for each of a row of
+ * them. Tables are read as they follow each other. */
+static bool has_bearable_forms(const Elf_Data *abbrevs)
+{
+	const unsigned char *at = abbrevs->d_buf, *end = at + abbrevs->d_size;
+	uint64_t code, tag, name, form, value;
+
+	while (at < end && pass_leb(&at, end, &code)) {
+		if (!code)
+			continue;
+		if (!pass_leb(&at, end, &tag) || at++ >= end)
+			return true;
+		do {
+			if (!pass_leb(&at, end, &name) || !pass_leb(&at, end, &form) ||
+			    (form == DW_FORM_implicit_const && !pass_leb(&at, end, &value)))
+				return true;
+			if (form == DW_FORM_indirect)
+				return false;
+		} while (name || form);
+	}
+	return true;
+}
+
+/* Once it is unpacked. */
+static bool is_bearable_inside(const struct cs_elf_dwarf *d)
+{
+	size_t names;
+
+	if (elf_getshdrstrndx(d->elf, &names))
+		return false;
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(d->elf, scn));) {
+		GElf_Shdr sh;
+		const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(d->elf, names, sh.sh_name) : NULL;
+		bool is_info = name && (strstr(name, "debug_info") || strstr(name, "debug_types"));
+		bool is_abbrev = name && strstr(name, "debug_abbrev");
+		Elf_Data *data = is_info || is_abbrev ? elf_rawdata(scn, NULL) : NULL;
+
+		if (data && data->d_buf &&
+		    !(is_info ? has_bearable_units(data) : has_bearable_forms(data)))
+			return false;
+	}
+	return true;
+}
+
 /* All of it once: a section's data are asked for when they are unpacked. */
 static void unpack(void *ctx)
 {
@@ -161,7 +243,7 @@ struct cs_elf_dwarf *cs_elf_dwarf_open(int fd, struct cs_pulse *pulse)
 		d = NULL; /* whoever unpacks frees it */
 		return NULL;
 	}
-	return d->dw ? cs_steal(d) : NULL;
+	return d->dw && is_bearable_inside(d) ? cs_steal(d) : NULL;
 }
 
 void cs_elf_dwarf_close(struct cs_elf_dwarf *d)
