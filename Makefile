@@ -2,7 +2,7 @@
 # make check      everything again under ASan + UBSan with warnings as errors, and all tests
 #                 make check SAN=     the same without sanitizers
 #                 make check TESTS=tests/unit/report/%    only these (a pattern)
-# make fuzz       spoiled cores until you stop it (clang)
+# make fuzz       spoiled cores until you stop it (clang); make fuzz-dwarf: spoiled debug data
 # make bench      speed and memory as ratios to `cat CORE`
 #                 make bench-graph    of the graph's algorithms alone
 #                 make bench-dwarf FILE=...   of the index of a file's debug data
@@ -145,6 +145,18 @@ fuzz:
 		-lcmocka $(LDLIBS) -o build-fuzz/fuzz_core
 	build-fuzz/fuzz_core -timeout=20 -max_len=16000000 build-fuzz/corpus
 
+# The same for debug data; the programs it starts from are built when there are none.
+fuzz-dwarf:
+	@mkdir -p build-fuzz/dwarf
+	$(CLANG) $(CPPFLAGS) $(TEST_CPPFLAGS) -DFUZZER $(LANGUAGE) -O1 \
+		-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all $(LIB_SRC) \
+		tests/fuzz/test_dwarf.c -lcmocka $(LDLIBS) -o build-fuzz/fuzz_dwarf
+	@for f in -gdwarf-5 '-gdwarf-4 -fdebug-types-section' '-g -gz'; do \
+		printf 'struct order { order *next; char name[9]; } *all; int main() { return !all; }\n' | \
+		$(CC) -x c++ - -O1 $$f -Wl,--build-id -nostartfiles -w \
+			-o "build-fuzz/dwarf/$$(echo $$f | tr -d ' ')"; done
+	build-fuzz/fuzz_dwarf -timeout=20 -rss_limit_mb=1500 -max_len=100000 build-fuzz/dwarf
+
 bench: all
 	tests/bench/run $(B)/corescan
 
@@ -177,4 +189,4 @@ clean:
 	rm -rf build build-check build-check-plain build-fuzz
 
 -include $(DEPS)
-.PHONY: all check check-run clang-warnings fuzz bench bench-graph bench-dwarf install install-gdb clean
+.PHONY: all check check-run clang-warnings fuzz fuzz-dwarf bench bench-graph bench-dwarf install install-gdb clean

@@ -2,11 +2,12 @@
  * DW_TAG_member children; anonymous struct and union members are descended
  * into with the parent's offset. */
 #include "image/dwarf_types.h"
+#include "image/dwarf_walk.h"
 
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 
-enum { DEPTH_MAX = 8, UNITS_MAX = 1 << 20 };
+enum { DEPTH_MAX = 8, UNITS_MAX = 1 << 20, MEMBERS_MAX = 4096 };
 
 /* The next alternative in a '|' list. False at the end. */
 static bool next_word(const char **list, const char **word, size_t *len)
@@ -78,12 +79,16 @@ static bool find_member(Dwarf_Die *record, const char *name, size_t len, int lev
 			int64_t *off)
 {
 	Dwarf_Die child;
+	const void *before;
+	int left = MEMBERS_MAX;
 
 	if (level >= DEPTH_MAX || dwarf_child(record, &child))
 		return false;
 	do {
 		Dwarf_Attribute attr;
 		int64_t at;
+
+		before = child.addr;
 
 		if (dwarf_tag(&child) != DW_TAG_member || !member_offset(&child, &at) ||
 		    !dwarf_attr_integrate(&child, DW_AT_type, &attr) ||
@@ -104,7 +109,7 @@ static bool find_member(Dwarf_Die *record, const char *name, size_t len, int lev
 				return true;
 			*off -= at;
 		}
-	} while (!dwarf_siblingof(&child, &child));
+	} while (--left && !dwarf_siblingof(&child, &child) && child.addr > before);
 	return false;
 }
 
@@ -191,21 +196,27 @@ struct scan {
 	struct cs_dwarf_want *wants;
 	size_t count, open; /* open: not answered yet */
 	struct cs_pulse *pulse;
+	struct cs_dwarf_walker *walker;
 	bool sieve[SIEVE];
 };
 
-static void scan_unit(Dwarf_Die *cu, struct scan *s)
+static void scan_unit(Dwarf_Die *unit, struct scan *s)
 {
+	struct cs_dwarf_entry e;
+	struct cs_dwarf_walk walk;
 	Dwarf_Die die;
 
-	if (dwarf_child(cu, &die))
+	if (cs_dwarf_walk_init(&walk, s->walker, unit))
 		return;
-	do {
-		int tag = dwarf_tag(&die);
+	while (s->open && !cs_dwarf_walk_next(&walk, &e) && !cs_pulse_stops(s->pulse)) {
 		const char *name;
 
-		if (tag != DW_TAG_structure_type && tag != DW_TAG_typedef)
+		if (!e.depth)
 			continue;
+		cs_dwarf_walk_skip(&walk, &e);
+		if (e.tag != DW_TAG_structure_type && e.tag != DW_TAG_typedef)
+			continue;
+		memcpy(&die, e.die, sizeof(die));
 		name = dwarf_diename(&die);
 		if (!name || !is_wanted(name, s->sieve, s->wants, s->count) ||
 		    dwarf_hasattr(&die, DW_AT_declaration))
@@ -215,7 +226,7 @@ static void scan_unit(Dwarf_Die *cu, struct scan *s)
 
 		if (peel(&record) && is_record(&record) && !dwarf_hasattr(&record, DW_AT_declaration))
 			answer(&record, name, s->wants, s->count, &s->open);
-	} while (s->open && !cs_pulse_stops(s->pulse) && !dwarf_siblingof(&die, &die));
+	}
 }
 
 cs_status cs_dwarf_members(struct cs_elf *elf, struct cs_dwarf_want *wants, size_t count,
@@ -227,23 +238,29 @@ cs_status cs_dwarf_members(struct cs_elf *elf, struct cs_dwarf_want *wants, size
 	uint8_t unit_type;
 	Dwarf_Die die;
 	Dwarf_Half version;
+	int got = 0;
 
 	if (!dw)
 		return cs_pulse_result(s.pulse, CS_NOTFOUND, err);
+	s.walker = cs_dwarf_walker_create(s.pulse);
+	if (!s.walker)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the debug data");
 	for (size_t i = 0; i < count; i++) {
 		wants[i].value = -1;
 		s.open += wants[i].wanted;
 	}
 	fill_sieve(s.sieve, wants, count);
-	for (int units = 0; s.open && units < UNITS_MAX && !cs_pulse_look(s.pulse); units++) {
-		int got = dwarf_get_units(dw, cu, &cu, &version, &unit_type, &die, NULL);
-
-		if (got < 0)
-			return cs_fail(err, CS_CORRUPT, 0, "%s: damaged DWARF: %s",
-				       cs_elf_path(elf), dwarf_errmsg(-1));
-		if (got)
+	for (int units = 0; !got && s.open && units < UNITS_MAX && !cs_pulse_look(s.pulse); units++) {
+		got = dwarf_get_units(dw, cu, &cu, &version, &unit_type, &die, NULL);
+		if (!got && unit_type != DW_UT_type &&
+		    !cs_dwarf_unit_fits((size_t)units, dwarf_dieoffset(&die)))
 			break;
-		scan_unit(&die, &s);
+		if (!got)
+			scan_unit(&die, &s);
 	}
+	cs_dwarf_walker_destroy(s.walker);
+	if (got < 0)
+		return cs_fail(err, CS_CORRUPT, 0, "%s: damaged DWARF: %s", cs_elf_path(elf),
+			       dwarf_errmsg(-1));
 	return cs_pulse_result(s.pulse, CS_OK, err);
 }

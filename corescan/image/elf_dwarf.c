@@ -23,7 +23,8 @@ enum {
 	FILE_RATIO = 32,	  /* of all the file's bytes */
 	FILE_SLACK = 1 << 20,
 	SECTIONS_MAX = 1 << 20,
-	GNU_HEADER_LEN = 12
+	GNU_HEADER_LEN = 12,
+	FRAME_LEN_MAX = 256 << 10
 };
 
 struct cs_elf_dwarf {
@@ -43,7 +44,7 @@ static uint64_t unpacked_size(Elf_Scn *scn, const GElf_Shdr *sh, const char *nam
 
 	if (sh->sh_flags & SHF_COMPRESSED)
 		return gelf_getchdr(scn, &ch) ? ch.ch_size : 0;
-	if (!name || strncmp(name, ".zdebug", 7))
+	if (strncmp(name, ".zdebug", 7))
 		return 0;
 	data = elf_rawdata(scn, NULL);
 	if (!data || !data->d_buf || data->d_size < GNU_HEADER_LEN || memcmp(data->d_buf, "ZLIB", 4))
@@ -53,26 +54,71 @@ static uint64_t unpacked_size(Elf_Scn *scn, const GElf_Shdr *sh, const char *nam
 	return size;
 }
 
-static bool is_bearable(const struct cs_elf_dwarf *d)
+/* libdw keeps 240 bytes of each state that a function's unwind data remember, which takes one
+ * byte; real ones take a few hundred in all. */
+static bool has_bearable_frames(Elf_Scn *scn)
+{
+	Elf_Data *data = elf_rawdata(scn, NULL);
+	size_t at = 0;
+
+	while (data && data->d_buf && data->d_size - at >= 12) {
+		const unsigned char *p = (const unsigned char *)data->d_buf + at;
+		uint64_t len = cs_le32(p), head = 4;
+
+		if (len == UINT32_MAX) {
+			len = cs_le64(p + 4);
+			head = 12;
+		}
+		if (!len || len > data->d_size - at - head)
+			return true; /* libdw goes no further */
+		if (len > FRAME_LEN_MAX)
+			return false;
+		at += head + len;
+	}
+	return true;
+}
+
+bool cs_elf_is_bearable(void *handle, uint64_t file_len)
 {
 	uint64_t sum = 0, size;
 	size_t names, count = 0;
+	Elf *elf = handle;
 
-	if (elf_getshdrstrndx(d->elf, &names))
+	if (elf_getshdrstrndx(elf, &names))
 		return false;
-	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(d->elf, scn)) && count < SECTIONS_MAX; count++) {
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn)) && count < SECTIONS_MAX; count++) {
 		GElf_Shdr sh;
+		const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
 
-		if (!gelf_getshdr(scn, &sh))
+		if (!name)
 			continue;
-		size = unpacked_size(scn, &sh, elf_strptr(d->elf, names, sh.sh_name));
-		if (!size)
-			continue;
-		if (sh.sh_size > d->len || size > sh.sh_size * SECTION_RATIO + SECTION_SLACK ||
-		    !cs_add(sum, size, &sum))
+		if ((!strcmp(name, ".eh_frame") || !strcmp(name, ".debug_frame")) &&
+		    sh.sh_type != SHT_NOBITS && !(sh.sh_flags & SHF_COMPRESSED) &&
+		    !has_bearable_frames(scn))
+			return false;
+		size = unpacked_size(scn, &sh, name);
+		if (size && (sh.sh_size > file_len ||
+			     size > sh.sh_size * SECTION_RATIO + SECTION_SLACK || !cs_add(sum, size, &sum)))
 			return false;
 	}
-	return count < SECTIONS_MAX && sum <= (uint64_t)d->len * FILE_RATIO + FILE_SLACK;
+	return count < SECTIONS_MAX && sum <= file_len * FILE_RATIO + FILE_SLACK;
+}
+
+bool cs_elf_has_packed(void *handle)
+{
+	Elf *elf = handle;
+	size_t names;
+
+	if (elf_getshdrstrndx(elf, &names))
+		return false;
+	for (Elf_Scn *scn = NULL; (scn = elf_nextscn(elf, scn));) {
+		GElf_Shdr sh;
+		const char *name = gelf_getshdr(scn, &sh) ? elf_strptr(elf, names, sh.sh_name) : NULL;
+
+		if (name && (sh.sh_flags & SHF_COMPRESSED || !strncmp(name, ".zdebug", 7)))
+			return true;
+	}
+	return false;
 }
 
 /* All of it once: a section's data are asked for when they are unpacked. */
@@ -109,7 +155,7 @@ struct cs_elf_dwarf *cs_elf_dwarf_open(int fd, struct cs_pulse *pulse)
 	if (!d->map)
 		return NULL;
 	cs_guard_watch(d->map, d->len);
-	if (!is_bearable(d))
+	if (!cs_elf_is_bearable(d->elf, d->len))
 		return NULL;
 	if (!cs_aside(&(struct cs_aside){ .work = unpack, .drop = drop, .ctx = d }, pulse)) {
 		d = NULL; /* whoever unpacks frees it */

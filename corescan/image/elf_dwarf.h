@@ -15,5 +15,13 @@ struct cs_elf_dwarf;
 struct cs_elf_dwarf *cs_elf_dwarf_open(int fd, struct cs_pulse *pulse);
 void cs_elf_dwarf_close(struct cs_elf_dwarf *d);
 
+/* Would elfutils take no more memory for this file (an Elf *) than its bytes can bear?
+ * O(sections + functions with unwind data). */
+bool cs_elf_is_bearable(void *handle, uint64_t file_len);
+
+/* Is a section packed? libelf unpacks in place, and dies where its memory cannot be written
+ * (0.188 libelf/elf_compress.c, elf_compress). */
+bool cs_elf_has_packed(void *handle);
+
 void *cs_elf_dwarf_handle(const struct cs_elf_dwarf *d); /* a Dwarf * */
 #endif

@@ -384,23 +384,30 @@ cs_status cs_elf_tls_symbol(const struct cs_elf *elf, const char *name, uint64_t
 	return find_symbol(elf, name, true, off, size);
 }
 
-cs_status cs_elf_section(const struct cs_elf *elf, const char *name, uint64_t *addr, uint64_t *size)
+static bool find_section(const struct cs_elf *elf, const char *name, GElf_Shdr *sh)
 {
 	size_t names;
 
 	if (elf_getshdrstrndx(elf->elf, &names))
-		return CS_NOTFOUND;
+		return false;
 	for (Elf_Scn *scn = elf_nextscn(elf->elf, NULL); scn; scn = elf_nextscn(elf->elf, scn)) {
-		GElf_Shdr sh;
-		const char *is = gelf_getshdr(scn, &sh) ? elf_strptr(elf->elf, names, sh.sh_name) : NULL;
+		const char *is = gelf_getshdr(scn, sh) ? elf_strptr(elf->elf, names, sh->sh_name) : NULL;
 
-		if (!is || strcmp(is, name))
-			continue;
-		*addr = sh.sh_addr;
-		*size = sh.sh_size;
-		return CS_OK;
+		if (is && !strcmp(is, name))
+			return true;
 	}
-	return CS_NOTFOUND;
+	return false;
+}
+
+cs_status cs_elf_section(const struct cs_elf *elf, const char *name, uint64_t *addr, uint64_t *size)
+{
+	GElf_Shdr sh;
+
+	if (!find_section(elf, name, &sh))
+		return CS_NOTFOUND;
+	*addr = sh.sh_addr;
+	*size = sh.sh_size;
+	return CS_OK;
 }
 
 /* The value of a dynamic tag; 0 when there is none. */
@@ -502,6 +509,16 @@ cs_status cs_elf_tls(const struct cs_elf *elf, uint64_t *memsz, uint64_t *align)
 	return CS_NOTFOUND;
 }
 
+bool cs_elf_is_tame(const struct cs_elf *elf)
+{
+	return cs_elf_is_bearable(elf->elf, elf->size);
+}
+
+bool cs_elf_is_packed(const struct cs_elf *elf)
+{
+	return cs_elf_has_packed(elf->elf);
+}
+
 bool cs_elf_has_dwarf(const struct cs_elf *elf)
 {
 	uint64_t addr, size;
@@ -518,20 +535,28 @@ static bool opens_shared(struct cs_elf *elf)
 	return !elf->shared || dw;
 }
 
-void *cs_elf_dwarf(struct cs_elf *elf)
+int cs_elf_reopen(const struct cs_elf *elf)
 {
 	struct stat st;
+	int fd = open_regular(elf->path, &st, NULL);
+
+	/* the same file still: a package manager may have replaced it */
+	if (fd < 0 || (st.st_dev == elf->dev && st.st_ino == elf->ino))
+		return fd;
+	close(fd);
+	return -1;
+}
+
+void *cs_elf_dwarf(struct cs_elf *elf)
+{
 	int fd;
 
 	if (elf->dwarf_tried)
 		return elf->dwarf ? cs_elf_dwarf_handle(elf->dwarf) : NULL;
 	elf->dwarf_tried = true;
-	fd = open_regular(elf->path, &st, NULL);
-	/* the same file still: a package manager may have replaced it */
-	if (fd < 0 || st.st_dev != elf->dev || st.st_ino != elf->ino) {
-		cs_closep(&fd);
+	fd = cs_elf_reopen(elf);
+	if (fd < 0)
 		return NULL;
-	}
 	elf->dwarf = cs_elf_dwarf_open(fd, elf->pulse);
 	if (elf->dwarf && !opens_shared(elf)) {
 		cs_elf_dwarf_close(elf->dwarf);
@@ -540,35 +565,17 @@ void *cs_elf_dwarf(struct cs_elf *elf)
 	return elf->dwarf ? cs_elf_dwarf_handle(elf->dwarf) : NULL;
 }
 
-/* The bytes of a section, by name; NULL: there is none, or it is packed. */
-static const unsigned char *named_bytes(const struct cs_elf *elf, const char *name, size_t *len)
-{
-	size_t names;
-
-	if (elf_getshdrstrndx(elf->elf, &names))
-		return NULL;
-	for (Elf_Scn *scn = elf_nextscn(elf->elf, NULL); scn; scn = elf_nextscn(elf->elf, scn)) {
-		GElf_Shdr sh;
-		const char *is = gelf_getshdr(scn, &sh) ? elf_strptr(elf->elf, names, sh.sh_name) : NULL;
-
-		if (!is || strcmp(is, name))
-			continue;
-		*len = sh.sh_size;
-		return section_bytes(elf, &sh);
-	}
-	return NULL;
-}
-
 bool cs_elf_link(const struct cs_elf *elf, const char *section, struct cs_elf_link *out)
 {
-	size_t len, end;
-	const unsigned char *p = named_bytes(elf, section, &len);
-	const unsigned char *nul = p ? memchr(p, 0, len) : NULL;
+	GElf_Shdr sh;
+	const unsigned char *p = find_section(elf, section, &sh) ? section_bytes(elf, &sh) : NULL;
+	const unsigned char *nul = p ? memchr(p, 0, sh.sh_size) : NULL;
+	size_t end;
 
 	if (!nul || nul == p)
 		return false;
 	end = (size_t)(nul - p) + 1;
-	*out = (struct cs_elf_link){ .name = (const char *)p, .rest = p + end, .rest_len = len - end };
+	*out = (struct cs_elf_link){ .name = (const char *)p, .rest = p + end, .rest_len = sh.sh_size - end };
 	return true;
 }
 

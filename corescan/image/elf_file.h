@@ -91,6 +91,15 @@ bool cs_elf_link(const struct cs_elf *elf, const char *section, struct cs_elf_li
 void cs_elf_share(struct cs_elf *elf, struct cs_elf *shared);
 const struct cs_elf *cs_elf_shared(const struct cs_elf *elf); /* NULL: none */
 
+/* May libdwfl have it, which takes as much memory as a file asks for? */
+bool cs_elf_is_tame(const struct cs_elf *elf);
+
+/* Are sections packed? Then libelf must not be given our bytes: it would write into them. */
+bool cs_elf_is_packed(const struct cs_elf *elf);
+
+/* A descriptor of the same file, the caller's; -1: another is there now, or none. */
+int cs_elf_reopen(const struct cs_elf *elf);
+
 /* Does this file itself have DWARF (.debug_info)? */
 bool cs_elf_has_dwarf(const struct cs_elf *elf);
 

@@ -54,6 +54,17 @@ static const unsigned char *own_vdso(size_t *len)
 	return end > sizeof(Elf64_Ehdr) && end <= VDSO_MAX ? v : NULL;
 }
 
+/* A file with packed sections, in memory of libelf's own. The descriptor, and *elf. */
+static int open_packed(const struct cs_elf *file, Elf **elf)
+{
+	int fd = cs_elf_reopen(file);
+
+	*elf = fd >= 0 ? elf_begin(fd, ELF_C_READ, NULL) : NULL;
+	if (!*elf)
+		cs_closep(&fd);
+	return *elf ? fd : -1;
+}
+
 /* The file of a module, opened already; no module: our vdso. libdwfl ends the handle. */
 static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_Addr base,
 		    char **file_name, Elf **elf)
@@ -63,6 +74,8 @@ static int find_elf(Dwfl_Module *mod, void **userdata, const char *name, Dwarf_A
 	const unsigned char *bytes = m ? cs_elf_bytes(m->elf, &len) : own_vdso(&len);
 
 	(void)mod, (void)name, (void)base, (void)file_name;
+	if (m && cs_elf_is_packed(m->elf))
+		return open_packed(m->elf, elf);
 	*elf = bytes ? elf_memory((char *)(uintptr_t)bytes, len) : NULL;
 	return -1;
 }
@@ -109,7 +122,7 @@ static void report_modules(struct cs_unwind *u)
 	for (size_t i = 0; i < u->image->modules.count; i++) {
 		struct cs_module *m = &u->image->modules.items[i];
 
-		if (m->elf)
+		if (m->elf && cs_elf_is_tame(m->elf))
 			report(u, m->path, load_start(m), cs_range_end(m->range), m);
 	}
 	own = vdso ? own_vdso(&len) : NULL;

@@ -64,6 +64,7 @@ struct nt_dwarf {
 	struct cs_map type_by_key; /* name, size and line -> type: one struct, many units */
 	CS_VEC(struct nt_object) objects; /* to be looked through */
 	struct cs_map seen;	   /* objects that were */
+	struct cs_map var_by_addr; /* once asked for */
 	CS_VEC(struct nt_object) slack; /* pointers that may be leftovers; type: what to */
 	uint64_t trouble;	   /* contradictions in the debug data, each told once a unit */
 };
@@ -119,21 +120,31 @@ cs_status nt_spread(struct cs_native *n, struct cs_error *err);
 /* Is every pointer of `items` things at addr null or an address? Arrays by a sample. */
 bool nt_is_plausible(struct cs_native *n, uint32_t type, cs_addr addr, uint64_t items);
 
-/* Printable, white space or a part of UTF-8. */
-static inline bool nt_is_text_byte(unsigned char c)
-{
-	return (c >= ' ' && c != 0x7f) || (c >= '\t' && c <= '\r') || c == 0x1b;
-}
+/* Bytes of text from p on, at most `room`: printable or white space, UTF-8. */
+uint64_t nt_text_len(const unsigned char *p, uint64_t room);
 
 /* Follow the pointers that may be what a block before left behind. */
 void nt_follow_slack(struct cs_native *n);
 
-/* family.c: which of those that begin with a type blocks are; spreads what it found. */
-cs_status nt_families(struct cs_native *n, struct cs_error *err);
+/* family.c: what pointers alone do not tell: which of those that begin with a type blocks
+ * are, and what void pointers lead to; spreads what it found. */
+cs_status nt_conclude(struct cs_native *n, struct cs_error *err);
 
 /* Does memory at addr look like this type? -1: no; else how many of its pointers lead to just
  * what they should. */
 int nt_judge(struct cs_native *n, uint32_t type, cs_addr addr);
+
+/* The same, where what a pointer leads to counts too when it looks like it itself. */
+int nt_judge_deep(struct cs_native *n, uint32_t type, cs_addr addr);
+
+/* slots.c: one look at all void and character pointers; true: something was found. */
+bool nt_guess_slots(struct cs_native *n);
+
+/* Text at an address inside a block? Sure: its length is told in front, or it fills the block. */
+enum nt_texts { NT_NO_TEXT, NT_SHORT_TEXT, NT_SURE_TEXT };
+enum nt_texts nt_text_at(struct cs_native *n, const struct cs_block *block, cs_addr addr);
+bool nt_claim_text(struct cs_native *n, uint32_t node, const struct cs_block *block, cs_addr addr,
+		   uint32_t via);
 
 /* hints.c */
 cs_status nt_hints_read(const char *path, struct nt_hints **out, struct cs_error *err);

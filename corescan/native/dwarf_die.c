@@ -30,6 +30,7 @@ bool nt_peel(Dwarf_Die *die, const char **name)
 uint64_t nt_array_items(Dwarf_Die *die)
 {
 	uint64_t items = 1, count;
+	const void *before;
 	Dwarf_Die child;
 	bool any = false;
 
@@ -39,6 +40,7 @@ uint64_t nt_array_items(Dwarf_Die *die)
 		Dwarf_Attribute attr;
 		Dwarf_Word word;
 
+		before = child.addr;
 		if (dwarf_tag(&child) != DW_TAG_subrange_type)
 			continue;
 		any = true;
@@ -51,7 +53,7 @@ uint64_t nt_array_items(Dwarf_Die *die)
 			return 0;
 		if (!cs_mul(items, count, &items))
 			return 0;
-	} while (!dwarf_siblingof(&child, &child));
+	} while (!dwarf_siblingof(&child, &child) && child.addr > before);
 	return any ? items : 0;
 }
 

@@ -1,15 +1,14 @@
-/* DWARF 4 and 5. Entries nest: a stack of NT_DEPTH_MAX levels of ours, no recursion; inside
- * a level each entry lies behind the one before, so every walk ends. */
+/* DWARF 4 and 5. What nests deeper than NT_DEPTH_MAX is left out. */
 #include "native/dwarf_die.h"
 #include "image/debug_file.h"
+#include "image/dwarf_walk.h"
 #include "native/dwarf_split.h"
 
 _Static_assert(sizeof(Dwarf_Die) == sizeof(struct nt_die), "a Dwarf_Die is four words");
 
-enum { PREFIX_MAX = NT_NAME_MAX, TOLD_MAX = 8 };
+enum { PREFIX_MAX = NT_NAME_MAX, TOLD_MAX = 8, NAMES_FACTOR = 4, NAMES_SLACK = 16 << 20 };
 
 struct level {
-	Dwarf_Die die;
 	size_t prefix; /* length of the scope's name */
 	bool is_record;
 	unsigned members;
@@ -23,8 +22,9 @@ struct walk {
 	const struct cs_elf *elf;
 	uint32_t module;
 	uint64_t bias;
+	struct cs_dwarf_walker *walker;
+	uint64_t names_len, names_max; /* bytes: a long scope may be before many short names */
 	bool is_cxx, types_only; /* types_only: a file that several share, it has no addresses */
-	size_t depth;
 	struct level levels[NT_DEPTH_MAX];
 	char prefix[PREFIX_MAX];
 };
@@ -109,6 +109,7 @@ static const char *keep_name(struct walk *w, size_t len, uint64_t key)
 	if (cs_map_get(&w->d->def_by_name, key, &nr) && nr != NT_AMBIGUOUS &&
 	    !strcmp(w->d->defs.items[nr].name, w->prefix))
 		return w->d->defs.items[nr].name;
+	w->names_len += len + 1;
 	return cs_arena_text(&w->n->model->strings, w->prefix, len);
 }
 
@@ -137,6 +138,17 @@ static size_t declared_scope(struct walk *w, Dwarf_Die *die, size_t prefix, cons
 	return 0;
 }
 
+static bool has_room(struct walk *w)
+{
+	if (w->names_len <= w->names_max)
+		return true;
+	if (w->names_max)
+		nt_trouble(w->n, "scopes in debug data have endless names");
+	w->names_max = 0; /* told */
+	w->names_len = 1;
+	return false;
+}
+
 /* Leaves the scope of what is inside in *inner. */
 static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct level *inner)
 {
@@ -148,7 +160,7 @@ static bool add_record(struct walk *w, Dwarf_Die *die, size_t prefix, struct lev
 	size_t end;
 
 	*inner = (struct level){.prefix = prefix, .is_record = true, .def = NT_AMBIGUOUS};
-	if (!name || nr >= NT_DEFS_MAX)
+	if (!name || nr >= NT_DEFS_MAX || !has_room(w))
 		return true;
 	prefix = declared_scope(w, die, prefix, &name);
 	end = add_scope(w, prefix, name, "");
@@ -231,15 +243,17 @@ static bool add_member(struct walk *w, struct level *level, Dwarf_Die *die)
 /* --- the walk --- */
 
 /* *enter: what is inside counts too, with the scope in *inner. */
-static bool look_at(struct walk *w, Dwarf_Die *die, struct level *level, struct level *inner,
-		    bool *enter)
+static bool look_at(struct walk *w, const struct cs_dwarf_entry *e, struct level *level,
+		    struct level *inner, bool *enter)
 {
 	const char *name;
+	Dwarf_Die entry, *die = &entry;
 
+	memcpy(die, e->die, sizeof(entry));
 	*enter = false;
 	*inner = (struct level){.prefix = level->prefix, .def = NT_AMBIGUOUS};
 	w->prefix[level->prefix] = 0;
-	switch (dwarf_tag(die)) {
+	switch (e->tag) {
 	case DW_TAG_variable:
 		return add_variable(w, die);
 	case DW_TAG_structure_type:
@@ -272,55 +286,41 @@ static bool look_at(struct walk *w, Dwarf_Die *die, struct level *level, struct 
 	}
 }
 
-/* The next entry of a level; false: there is none, or it lies where it cannot. */
-static bool next_entry(struct walk *w, struct level *level)
+/* One entry; levels[depth - 1] is what it is inside of. */
+static bool walk_entry(struct walk *w, const struct cs_dwarf_entry *e, struct cs_dwarf_walk *walk)
 {
-	Dwarf_Die die = level->die;
-	int got = dwarf_siblingof(&die, &level->die);
+	struct level inner;
+	bool enter;
 
-	if (got < 0 || (!got && level->die.addr <= die.addr)) {
-		nt_trouble(w->n, "entries of debug data do not follow each other");
+	if (!e->depth)
+		return true;
+	if (!look_at(w, e, &w->levels[e->depth - 1], &inner, &enter))
 		return false;
-	}
-	return !got;
+	if (enter && e->has_children && e->depth == NT_DEPTH_MAX)
+		nt_trouble(w->n, "entries of debug data are nested too deep");
+	if (enter && e->depth < NT_DEPTH_MAX)
+		w->levels[e->depth] = inner;
+	else
+		cs_dwarf_walk_skip(walk, e);
+	return true;
 }
 
 static bool walk_unit(struct walk *w, Dwarf_Die *unit)
 {
-	struct level inner;
-	Dwarf_Die child;
-	bool enter;
-	int got;
+	struct cs_dwarf_entry entry;
+	struct cs_dwarf_walk walk;
+	cs_status st;
 
-	w->depth = 0;
 	w->levels[0] = (struct level){.def = NT_AMBIGUOUS};
-	got = dwarf_child(unit, &w->levels[0].die);
-	if (got < 0)
-		nt_trouble(w->n, "a unit of debug data cannot be read");
-	if (got)
-		return true;
-	for (;;) {
-		struct level *level = &w->levels[w->depth];
-
-		if (cs_pulse_stops(w->n->model->pulse))
-			return true;
-		if (!look_at(w, &level->die, level, &inner, &enter))
+	st = cs_dwarf_walk_init(&walk, w->walker, unit);
+	while (!st && !cs_pulse_stops(w->n->model->pulse)) {
+		st = cs_dwarf_walk_next(&walk, &entry);
+		if (!st && !walk_entry(w, &entry, &walk))
 			return false;
-		got = enter ? dwarf_child(&level->die, &child) : 1;
-		if (got < 0)
-			nt_trouble(w->n, "an entry of debug data cannot be read");
-		if (!got) {
-			if (w->depth + 1 < NT_DEPTH_MAX && child.addr > level->die.addr) {
-				inner.die = child;
-				w->levels[++w->depth] = inner;
-				continue;
-			}
-			nt_trouble(w->n, "entries of debug data are nested too deep");
-		}
-		while (!next_entry(w, &w->levels[w->depth]))
-			if (!w->depth--)
-				return true;
 	}
+	if (st == CS_CORRUPT)
+		nt_trouble(w->n, "entries of debug data do not follow each other");
+	return st != CS_NOMEM;
 }
 
 static bool is_cxx(Dwarf_Die *unit)
@@ -378,6 +378,11 @@ static bool index_file(struct walk *w, Dwarf *dw)
 		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL);
 		if (got)
 			break;
+		/* units of types only come after the others, from the start of their section */
+		if (type != DW_UT_type && !cs_dwarf_unit_fits((size_t)i, dwarf_dieoffset(&die))) {
+			nt_trouble(w->n, "debug data are cut into too many units");
+			break;
+		}
 		if (!index_unit(w, &die, type))
 			return false;
 	}
@@ -433,6 +438,7 @@ static bool index_module(struct walk *w, size_t nr)
 {
 	struct cs_elf *elf = debug_of(w->n, nr);
 	Dwarf *dw = elf ? cs_elf_dwarf(elf) : NULL, *shared;
+	size_t len;
 
 	if (!elf)
 		return true;
@@ -442,6 +448,9 @@ static bool index_module(struct walk *w, size_t nr)
 	}
 	nt_tell_unshared(w->n, elf);
 	w->elf = elf;
+	cs_elf_bytes(elf, &len);
+	w->names_len = 0;
+	w->names_max = NAMES_SLACK + NAMES_FACTOR * (uint64_t)len;
 	w->module = (uint32_t)nr;
 	w->bias = w->n->image->modules.items[nr].bias;
 	w->is_cxx = w->types_only = false;
@@ -461,9 +470,13 @@ cs_status nt_dwarf_index(struct cs_native *n, struct cs_error *err)
 		w->n = n;
 		w->d = n->dwarf;
 		w->d->n = n;
+		w->walker = cs_dwarf_walker_create(n->model->pulse);
+		ok = w->walker;
 	}
 	for (size_t i = 0; ok && i < n->image->modules.count; i++)
 		ok = index_module(w, i);
+	if (w)
+		cs_dwarf_walker_destroy(w->walker);
 	free(w);
 	if (!ok)
 		return cs_fail(err, CS_NOMEM, 0, "no memory for the debug data");
@@ -492,6 +505,7 @@ void nt_dwarf_free(struct cs_native *n)
 	cs_vec_free(&d->objects);
 	cs_map_deinit(&d->seen);
 	cs_vec_free(&d->slack);
+	cs_map_deinit(&d->var_by_addr);
 	free(d);
 	n->dwarf = NULL;
 }

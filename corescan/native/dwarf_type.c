@@ -360,11 +360,13 @@ static bool add_member(struct flat *f, const struct part *part, Dwarf_Die *membe
 static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 {
 	Dwarf_Die child, type;
+	const void *before;
 	uint32_t nr;
 
 	if (dwarf_child(die, &child))
 		return true;
 	do {
+		before = child.addr;
 		if (dwarf_tag(&child) != DW_TAG_template_type_parameter ||
 		    !nt_type_entry(&child, &type))
 			continue;
@@ -372,7 +374,7 @@ static bool add_storage(struct flat *f, const struct part *part, Dwarf_Die *die)
 		if (f->n->types.items[nr].kind == NT_POINTER)
 			return add_slot(f, part, part->off, nr, 1, NULL);
 		return add_part(f, part, part->off, nr);
-	} while (!dwarf_siblingof(&child, &child));
+	} while (!dwarf_siblingof(&child, &child) && child.addr > before);
 	return true;
 }
 

@@ -16,6 +16,9 @@
 
 enum {
 	LOWEST = 1 << 16, /* no pointer is less */
+	DEEP_MAX = 2,
+	SLOTS_DEEP = 16,
+	SLOTS_LOOKED = 256,
 	BASES_MAX = 64,
 	GROUPS_MAX = 1 << 12,
 	CANDIDATES_MAX = NT_KIN_MAX + 1,
@@ -67,6 +70,8 @@ static bool is_related(struct cs_native *n, uint32_t a, uint32_t b)
 	return false;
 }
 
+static int judge_all(struct cs_native *n, uint32_t type, cs_addr addr, unsigned deep);
+
 /* Does text fill the end of a block of an open type, as far as malloc's rounding lets it? */
 static bool is_filled_with_text(struct cs_native *n, const struct nt_type *t,
 				const struct cs_block *block)
@@ -77,8 +82,8 @@ static bool is_filled_with_text(struct cs_native *n, const struct nt_type *t,
 			? cs_mem_view(n->image->mem, block->addr + t->tail_off, room)
 			: NULL;
 
-	while (p && len < room && len < TEXT_MAX && nt_is_text_byte(p[len]))
-		len++;
+	if (p)
+		len = nt_text_len(p, room < TEXT_MAX ? room : TEXT_MAX);
 	return len >= TEXT_MIN &&
 	       (len == TEXT_MAX || (len < room && !p[len] && len + SLACK >= room));
 }
@@ -93,8 +98,25 @@ static bool is_text_at(struct cs_native *n, cs_addr addr)
 	       is_filled_with_text(n, &text, &block);
 }
 
+/* What variable lies at an address: its type, 0: none. */
+static uint32_t variable_at(struct cs_native *n, cs_addr addr)
+{
+	struct nt_dwarf *d = n->dwarf;
+	uint32_t nr;
+
+	if (!d->var_by_addr.count)
+		for (size_t i = 0; i < d->vars.count; i++)
+			if (!d->vars.items[i].is_tls &&
+			    !cs_map_put(&d->var_by_addr, d->vars.items[i].addr | 1ull << 63,
+					(uint32_t)i))
+				n->failed = true;
+	return cs_map_get(&d->var_by_addr, addr | 1ull << 63, &nr)
+		       ? nt_type_of_variable(n, &d->vars.items[nr].die)
+		       : 0;
+}
+
 /* A pointer of a type: -1 it cannot be one, 1 it leads to just that, 0 else. */
-static int judge(struct cs_native *n, uint32_t target, cs_addr word)
+static int judge(struct cs_native *n, uint32_t target, cs_addr word, unsigned deep)
 {
 	const struct nt_type *t = &n->types.items[target];
 	const struct cs_mapping *m;
@@ -102,6 +124,8 @@ static int judge(struct cs_native *n, uint32_t target, cs_addr word)
 	uint32_t node, what;
 
 	if (!word)
+		return 0;
+	if (t->kind == NT_VOID && !t->is_code) /* may be a number as well */
 		return 0;
 	if (!cs_mem_find(n->image->mem, word) && !cs_image_mapping(n->image, word))
 		return -1;
@@ -112,6 +136,8 @@ static int judge(struct cs_native *n, uint32_t target, cs_addr word)
 	}
 	if (node != CS_NO_NODE && t->kind == NT_CHAR)
 		return is_text_at(n, word);
+	if (node == CS_NO_NODE && t->kind == NT_RECORD)
+		return variable_at(n, word) == target;
 	if (node == CS_NO_NODE || t->kind != NT_RECORD || !t->is_complete)
 		return 0;
 	cs_node_block_at(&n->nodes, word, &block);
@@ -122,7 +148,7 @@ static int judge(struct cs_native *n, uint32_t target, cs_addr word)
 		return -1;
 	if (what && nt_sure(what) > CS_NATIVE_CANDIDATE)
 		return is_related(n, nt_type_nr(what), target) ? nt_type_nr(what) == target : -1;
-	return 0;
+	return deep && block.len == nt_class(t->size) && judge_all(n, target, word, deep - 1) > 0;
 }
 
 /* Text at the end of a struct that is an address is none: a pointer has two zero bytes and
@@ -136,15 +162,8 @@ static bool is_pointer_as_text(struct cs_native *n, const struct nt_type *t, cs_
 	       word >= LOWEST && cs_mem_find(n->image->mem, word);
 }
 
-/* As nt_judge() of a block, whose size fits. */
-static int judge_block(struct cs_native *n, uint32_t type, const struct cs_block *block)
-{
-	int proofs = nt_judge(n, type, block->addr);
-
-	return proofs < 0 ? -1 : proofs + is_filled_with_text(n, &n->types.items[type], block);
-}
-
-int nt_judge(struct cs_native *n, uint32_t type, cs_addr addr)
+/* At most `deep` steps further. */
+static int judge_all(struct cs_native *n, uint32_t type, cs_addr addr, unsigned deep)
 {
 	struct nt_type t;
 	int proofs = 0;
@@ -153,19 +172,37 @@ int nt_judge(struct cs_native *n, uint32_t type, cs_addr addr)
 	t = n->types.items[type];
 	if (is_pointer_as_text(n, &t, addr))
 		return -1;
-	for (uint32_t i = 0; i < t.slots; i++) {
+	for (uint32_t i = 0; i < t.slots && i < SLOTS_LOOKED; i++) {
 		struct nt_slot slot = n->slots.items[t.first + i];
 		cs_addr word;
 		int one;
 
 		if (slot.in_union || !cs_mem_u64(n->image->mem, addr + slot.off, &word))
 			continue;
-		one = judge(n, slot.target, word);
+		one = judge(n, slot.target, word, i < SLOTS_DEEP ? deep : 0);
 		if (one < 0)
 			return -1;
 		proofs += one;
 	}
 	return proofs;
+}
+
+int nt_judge(struct cs_native *n, uint32_t type, cs_addr addr)
+{
+	return judge_all(n, type, addr, 0);
+}
+
+int nt_judge_deep(struct cs_native *n, uint32_t type, cs_addr addr)
+{
+	return judge_all(n, type, addr, DEEP_MAX);
+}
+
+/* As nt_judge() of a block, whose size fits. */
+static int judge_block(struct cs_native *n, uint32_t type, const struct cs_block *block)
+{
+	int proofs = nt_judge(n, type, block->addr);
+
+	return proofs < 0 ? -1 : proofs + is_filled_with_text(n, &n->types.items[type], block);
 }
 
 /* --- bases and groups --- */
@@ -198,16 +235,6 @@ static uint32_t base_of(struct families *f, uint32_t type)
 	return nr;
 }
 
-static bool tag_value(struct cs_native *n, const struct nt_tag *tag, cs_addr addr, uint64_t *out)
-{
-	uint64_t word;
-
-	if (!cs_mem_u64(n->image->mem, addr + tag->bit / 8, &word))
-		return false;
-	*out = word >> tag->bit % 8 & ((1ull << tag->bits) - 1);
-	return true;
-}
-
 /* The group of a block by one of its base's tags; NULL: none, or there are too many. */
 static struct group *group_of(struct families *f, uint32_t base, uint32_t tag, cs_addr addr,
 			      bool make)
@@ -217,7 +244,7 @@ static struct group *group_of(struct families *f, uint32_t base, uint32_t tag, c
 	uint64_t value = 0, key;
 	uint32_t nr;
 
-	if (tag < b->tag_count && !tag_value(f->n, &b->tags[tag], addr, &value))
+	if (tag < b->tag_count && !nt_tag_value(f->n, &b->tags[tag], addr, &value))
 		return NULL;
 	key = ((base * NT_TAGS_MAX + tag) * 0x9e3779b97f4a7c15ull ^ value) * 0xff51afd7ed558ccdull |
 	      1;
@@ -458,22 +485,33 @@ static bool round_of(struct cs_native *n, bool is_last)
 	return f.any;
 }
 
-cs_status nt_families(struct cs_native *n, struct cs_error *err)
+/* Rounds of both kinds of conclusions until there is nothing new. */
+static cs_status repeat(struct cs_native *n, struct cs_error *err)
 {
 	cs_status st = CS_OK;
-	bool any = true, is_last = false;
+	bool any = true;
 
-	for (int i = 0; !st && i < ROUNDS_MAX && !cs_pulse_stops(n->model->pulse); i++) {
-		is_last = !any || i + 2 >= ROUNDS_MAX;
-		if (is_last && n->dwarf->slack.count) {
-			nt_follow_slack(n);
-			st = nt_spread(n, err);
-			is_last = i + 2 >= ROUNDS_MAX;
-		}
-		any = round_of(n, is_last);
-		if (!any && is_last)
-			break;
-		st = st ? st : nt_spread(n, err);
+	for (int i = 0; !st && any && i < ROUNDS_MAX && !cs_pulse_stops(n->model->pulse); i++) {
+		any = round_of(n, false);
+		if (!any)
+			any = nt_guess_slots(n);
+		st = nt_spread(n, err);
+	}
+	return st;
+}
+
+cs_status nt_conclude(struct cs_native *n, struct cs_error *err)
+{
+	cs_status st = repeat(n, err);
+
+	if (!st && n->dwarf->slack.count) {
+		nt_follow_slack(n);
+		st = nt_spread(n, err);
+		st = st ? st : repeat(n, err);
+	}
+	if (!st && round_of(n, true)) {
+		st = nt_spread(n, err);
+		st = st ? st : repeat(n, err);
 	}
 	return cs_pulse_result(n->model->pulse, st, err);
 }

@@ -4,6 +4,7 @@
 enum {
 	SALT_BASE = 1, /* what lies at offset 0 */
 	SALT_HEAD = 2, /* the names of the first two members */
+	SALT_SIZE = 4, /* what malloc gives for it */
 	SALT_TEXT = 3, /* where characters without an end begin */
 	MEMBERS_MAX = 4096,
 	ENTRIES_MAX = 1 << 22, /* of a unit, looked at for typedefs */
@@ -96,7 +97,10 @@ static bool add_struct(struct nt_kin *k, Dwarf_Die *record, const struct nt_die 
 			 !add_pair(k, head * 31 + nt_name_key(name), SALT_HEAD, entry))
 			return false;
 	} while (members < MEMBERS_MAX && !dwarf_siblingof(&child, &child));
-	return !members || add_text(k, &last, entry);
+	if (!members || dwarf_bytesize(record) <= 0)
+		return true;
+	return add_text(k, &last, entry) &&
+	       add_pair(k, nt_class((uint64_t)dwarf_bytesize(record)), SALT_SIZE, entry);
 }
 
 /* Structs without a name of their own are named by typedefs. */
@@ -366,7 +370,29 @@ uint32_t nt_text_header(struct cs_native *n, uint32_t off)
 
 /* --- what tells them apart --- */
 
-static bool tag_of(Dwarf_Die *member, uint64_t base, struct nt_tag *tag)
+/* Of a bit field; DWARF 3, and clang still, count from the upper end of what it is in. */
+static bool first_bit(Dwarf_Die *member, int size, uint32_t bits, uint32_t *out)
+{
+	Dwarf_Attribute attr;
+	Dwarf_Word bit, from_end;
+	uint64_t off;
+
+	if (dwarf_attr(member, DW_AT_data_bit_offset, &attr)) {
+		if (dwarf_formudata(&attr, &bit))
+			return false;
+	} else if (dwarf_attr(member, DW_AT_bit_offset, &attr)) {
+		if (dwarf_formudata(&attr, &from_end) || !nt_member_offset(member, &off) ||
+		    size < 1 || size > 8 || off > 1u << 16 || from_end + bits > (unsigned)size * 8)
+			return false;
+		bit = off * 8 + (unsigned)size * 8 - from_end - bits;
+	} else {
+		return false;
+	}
+	*out = (uint32_t)bit;
+	return bit < 1u << 20;
+}
+
+static bool tag_of(Dwarf_Die *member, struct nt_tag *tag)
 {
 	Dwarf_Attribute attr;
 	Dwarf_Die type = *member;
@@ -378,18 +404,14 @@ static bool tag_of(Dwarf_Die *member, uint64_t base, struct nt_tag *tag)
 	if (!nt_type_entry(&type, &type) || !nt_peel(&type, &alias) ||
 	    (dwarf_tag(&type) != DW_TAG_base_type && dwarf_tag(&type) != DW_TAG_enumeration_type))
 		return false;
+	size = dwarf_bytesize(&type);
 	if (dwarf_attr(member, DW_AT_bit_size, &attr) && !dwarf_formudata(&attr, &word)) {
 		tag->bits = (uint32_t)word;
-		if (!word || word > 16 || !dwarf_attr(member, DW_AT_data_bit_offset, &attr) ||
-		    dwarf_formudata(&attr, &word))
-			return false;
-		tag->bit = (uint32_t)(base * 8 + word);
-		return word < 1u << 20;
+		return word && word <= 16 && first_bit(member, size, tag->bits, &tag->bit);
 	}
-	size = dwarf_bytesize(&type);
 	if (size < 1 || size > 4 || !nt_member_offset(member, &off) || off > 1u << 16)
 		return false;
-	*tag = (struct nt_tag){(uint32_t)(base + off) * 8, (uint32_t)size * 8};
+	*tag = (struct nt_tag){(uint32_t)off * 8, (uint32_t)size * 8};
 	return true;
 }
 
@@ -406,7 +428,7 @@ size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MA
 
 		while (members < MEMBERS_MAX && count < NT_TAGS_MAX &&
 		       next_member(&die, !members)) {
-			count += tag_of(&die, 0, &tags[count]);
+			count += tag_of(&die, &tags[count]);
 			if (!members++) {
 				first = die;
 				has_base = nt_type_entry(&first, &first) &&
@@ -419,6 +441,41 @@ size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MA
 		die = first;
 	}
 	return count;
+}
+
+size_t nt_of_class(struct cs_native *n, uint64_t len, uint32_t *types, size_t max)
+{
+	uint64_t key = salted(len, SALT_SIZE);
+	size_t count = 0, k;
+
+	if (!ready(n))
+		return 0;
+	for (size_t i = first_of(n->kin, key);
+	     i < n->kin->pairs.count && n->kin->pairs.items[i].key == key; i++) {
+		uint32_t nr = nt_type_of(n, &n->kin->pairs.items[i].die);
+
+		nt_flatten(n, nr);
+		if (n->types.items[nr].kind != NT_RECORD || !n->types.items[nr].slots)
+			continue;
+		for (k = 0; k < count && types[k] != nr; k++)
+			;
+		if (k < count)
+			continue;
+		if (count == max)
+			return 0;
+		types[count++] = nr;
+	}
+	return count;
+}
+
+bool nt_tag_value(struct cs_native *n, const struct nt_tag *tag, cs_addr addr, uint64_t *out)
+{
+	uint64_t word;
+
+	if (!cs_mem_u64(n->image->mem, addr + tag->bit / 8, &word))
+		return false;
+	*out = word >> tag->bit % 8 & ((1ull << tag->bits) - 1);
+	return true;
 }
 
 bool nt_fits_type(struct cs_native *n, uint32_t type, const struct cs_block *block)

@@ -36,6 +36,13 @@ size_t nt_tags(struct cs_native *n, uint32_t type, struct nt_tag tags[NT_TAGS_MA
 /* The one struct that ends in an open array of characters at this offset; 0: none, or more. */
 uint32_t nt_text_header(struct cs_native *n, uint32_t off);
 
+/* Structs with pointers for which malloc gives blocks of this length, at most `max`; when there
+ * are more, none. */
+size_t nt_of_class(struct cs_native *n, uint64_t len, uint32_t *types, size_t max);
+
+/* Value of a tag of the thing at addr; false: it is not in the dump. */
+bool nt_tag_value(struct cs_native *n, const struct nt_tag *tag, cs_addr addr, uint64_t *out);
+
 /* Is this block as malloc makes it for a type, or with items of its own at the end? */
 bool nt_fits_type(struct cs_native *n, uint32_t type, const struct cs_block *block);
 

@@ -8,6 +8,7 @@
  * What a local holds before it is first set is what others left there: facts from the
  * stack are likely, not exact. */
 #include "native/dwarf_die.h"
+#include "image/dwarf_walk.h"
 #include "image/image_unwind.h"
 
 #include <stdio.h>
@@ -16,7 +17,7 @@ enum {
 	FRAMES_MAX = 1 << 15, /* of all threads that are looked at */
 	THREAD_FRAMES = 512,  /* of a thread, the innermost */
 	STACK_MAX = 32,
-	OPS_MAX = 256
+	LOCATION_MAX = 4096, OPS_MAX = 256
 };
 
 struct scope { /* the variables that a pc sees, found once */
@@ -39,6 +40,7 @@ struct reader {
 	CS_VEC(Dwarf_Die) locals;
 	CS_VEC(struct scope) scopes;
 	struct cs_map scope_at; /* pc -> scope */
+	struct cs_dwarf_walker *walker;
 };
 
 /* --- what is in scope --- */
@@ -65,42 +67,42 @@ static bool is_scope(int tag)
 	       tag == DW_TAG_class_type || tag == DW_TAG_module;
 }
 
-static bool holds(Dwarf_Die *die, int tag, uint64_t pc)
+static bool holds(const struct cs_dwarf_entry *e, uint64_t pc, uint64_t *budget)
 {
-	return tag == DW_TAG_namespace || tag == DW_TAG_structure_type ||
-	       tag == DW_TAG_class_type || tag == DW_TAG_module || dwarf_haspc(die, pc) == 1;
+	return e->tag == DW_TAG_namespace || e->tag == DW_TAG_structure_type ||
+	       e->tag == DW_TAG_class_type || e->tag == DW_TAG_module ||
+	       cs_dwarf_holds(e->die, pc, budget);
 }
 
-/* The variables of a scope, and the scopes inside that hold pc, on a stack of ours. */
+/* The variables of a scope, and of those inside that hold pc. */
 static bool find_locals(struct reader *r, Dwarf_Die unit, uint64_t pc, struct scope *out)
 {
-	Dwarf_Die open[NT_DEPTH_MAX] = {unit};
-	bool in_function[NT_DEPTH_MAX] = {false};
-	size_t depth = 1;
+	uint64_t budget = CS_DWARF_RANGES;
+	size_t function = SIZE_MAX; /* its depth, while inside of one */
+	struct cs_dwarf_entry e;
+	struct cs_dwarf_walk walk;
+	Dwarf_Die die;
 
-	while (depth) {
-		Dwarf_Die die, child = open[--depth];
-		bool inside = in_function[depth];
+	if (cs_dwarf_walk_init(&walk, r->walker, &unit))
+		return true;
+	while (!cs_dwarf_walk_next(&walk, &e) && !cs_pulse_stops(r->n->model->pulse)) {
+		bool is_local = e.tag == DW_TAG_variable || e.tag == DW_TAG_formal_parameter;
 
-		if (dwarf_child(&child, &die))
+		if (!e.depth)
 			continue;
-		for (;;) {
-			int tag = dwarf_tag(&die);
-			const void *at = die.addr;
-
-			if (inside && (tag == DW_TAG_variable || tag == DW_TAG_formal_parameter)) {
-				if (!cs_vec_push(&r->locals, die))
-					return false;
-			} else if (is_scope(tag) && depth < NT_DEPTH_MAX && holds(&die, tag, pc)) {
-				if (tag == DW_TAG_subprogram)
-					out->function = die;
-				in_function[depth] = inside || tag == DW_TAG_subprogram;
-				open[depth++] = die;
-			}
-			if (cs_pulse_stops(r->n->model->pulse) || dwarf_siblingof(&die, &die) ||
-			    die.addr <= at)
-				break;
+		if (e.depth <= function)
+			function = SIZE_MAX;
+		memcpy(&die, e.die, sizeof(die));
+		if (is_scope((int)e.tag) && holds(&e, pc, &budget)) {
+			if (e.tag == DW_TAG_subprogram)
+				out->function = die;
+			if (e.tag == DW_TAG_subprogram && function == SIZE_MAX)
+				function = e.depth;
+			continue;
 		}
+		if (is_local && function != SIZE_MAX && !cs_vec_push(&r->locals, die))
+			return false;
+		cs_dwarf_walk_skip(&walk, &e);
 	}
 	return true;
 }
@@ -145,6 +147,14 @@ static bool register_value(const struct frame *f, uint64_t nr, uint64_t *out)
 	return true;
 }
 
+/* libdw takes 80 bytes for an operation, and one may be a byte of the file. */
+static bool is_bearable(Dwarf_Attribute *attr)
+{
+	Dwarf_Block block;
+
+	return dwarf_formblock(attr, &block) || block.length <= LOCATION_MAX;
+}
+
 /* The base of a function's locals: the CFA, or a register with or without an offset. */
 static bool frame_base(const struct frame *f, uint64_t pc, uint64_t *out)
 {
@@ -154,6 +164,7 @@ static bool frame_base(const struct frame *f, uint64_t pc, uint64_t *out)
 	size_t len;
 
 	if (!function.addr || !dwarf_attr_integrate(&function, DW_AT_frame_base, &attr) ||
+	    !is_bearable(&attr) ||
 	    dwarf_getlocation_addr(&attr, pc, &ops, &len, 1) != 1 || len != 1)
 		return false;
 	if (ops->atom == DW_OP_call_frame_cfa) {
@@ -240,7 +251,7 @@ static bool locate(struct cs_native *n, const struct frame *f, Dwarf_Die *var, s
 	Dwarf_Op *ops;
 	size_t len;
 
-	if (!dwarf_attr_integrate(var, DW_AT_location, &attr) ||
+	if (!dwarf_attr_integrate(var, DW_AT_location, &attr) || !is_bearable(&attr) ||
 	    dwarf_getlocation_addr(&attr, pc, &ops, &len, 1) != 1 || !len || len > OPS_MAX)
 		return false;
 	*out = (struct place){.is_value = false};
@@ -340,11 +351,15 @@ cs_status nt_locals(struct cs_native *n, struct cs_error *err)
 
 	if (st)
 		return st == CS_UNSUPPORTED ? CS_OK : st;
+	r.walker = cs_dwarf_walker_create(n->model->pulse);
+	if (!r.walker)
+		return cs_fail(err, CS_NOMEM, 0, "no memory for the debug data");
 	cs_unwind_keep_registers(u);
 	for (size_t i = 0; !st && i < n->image->threads.count && left; i++)
 		st = look_at_thread(&r, u, &n->image->threads.items[i], &left, err);
 	cs_vec_free(&r.locals);
 	cs_vec_free(&r.scopes);
 	cs_map_deinit(&r.scope_at);
+	cs_dwarf_walker_destroy(r.walker);
 	return st;
 }

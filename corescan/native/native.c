@@ -12,6 +12,9 @@ const char *const cs_native_how_words[CS_NATIVE_HOWS] = {
 	[CS_NATIVE_BASE] = "a pointer of this type leads to it; others begin with this type",
 	[CS_NATIVE_OPAQUE] = "a pointer of this type leads to it; nobody says how big that is",
 	[CS_NATIVE_TEXT] = "a pointer to characters leads to it",
+	[CS_NATIVE_SHAPE] = "a container counts it, leads to it and is led to as this library's do",
+	[CS_NATIVE_HEADER] = "a pointer to text leads right behind it, where it ends",
+	[CS_NATIVE_SLOT] = "a void pointer leads to it, like others of its container or kind",
 	[CS_NATIVE_ARRAY] = "a pointer of this type leads to it, and several fit",
 	[CS_NATIVE_INTRUSIVE] = "a link in the one before leads to the same place in this one",
 	[CS_NATIVE_DERIVED] =
@@ -135,7 +138,7 @@ static uint64_t items_of(const struct cs_native *n, uint32_t node, uint64_t len,
 
 	*shallow = !size || size > len ? len : size;
 	if (nt_how(what) == CS_NATIVE_FLEXIBLE || nt_how(what) == CS_NATIVE_TEXT ||
-	    (nt_how(what) == CS_NATIVE_DERIVED && t->tail))
+	    nt_how(what) == CS_NATIVE_HEADER || (nt_how(what) == CS_NATIVE_DERIVED && t->tail))
 		*shallow = len;
 	if (!(what & NT_ARRAY_BIT) || !size)
 		return count;
@@ -217,7 +220,7 @@ static cs_status follow_pointers(struct cs_native *n, struct cs_error *err)
 		st = nt_locals(n, err);
 	if (!st)
 		st = nt_spread(n, err);
-	return st ? st : nt_families(n, err);
+	return st ? st : nt_conclude(n, err);
 }
 
 static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *err)
@@ -241,6 +244,8 @@ static cs_status search(struct cs_native *n, bool has_dwarf, struct cs_error *er
 		st = nt_vtables(n, err);
 	if (!st && !n->failed && n->dwarf)
 		st = follow_pointers(n, err);
+	if (!st && !n->failed && nt_vtables_there(n))
+		st = nt_shapes(n, err);
 	if (!st && n->failed)
 		st = no_memory(err);
 	if (!st)

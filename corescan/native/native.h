@@ -27,6 +27,9 @@ enum cs_native_how { /* ascending: what says more */
 	CS_NATIVE_BASE,	     /* it, or one of those that begin with it */
 	CS_NATIVE_OPAQUE,    /* a pointer to a type nobody defines here */
 	CS_NATIVE_TEXT,	     /* char *: text or bytes */
+	CS_NATIVE_SHAPE,     /* a container of the standard library, by how its parts lie */
+	CS_NATIVE_HEADER,    /* a pointer to characters leads behind it */
+	CS_NATIVE_SLOT,	     /* what others of the same container lead to */
 	CS_NATIVE_ARRAY,     /* a pointer's type several times */
 	CS_NATIVE_INTRUSIVE, /* a link inside it, as in the one before */
 	CS_NATIVE_DERIVED,   /* begins with a pointer's type, and a tag or its size tells the rest */

@@ -147,5 +147,9 @@ uint32_t nt_block_at(struct cs_native *n, cs_addr addr, struct cs_block *block);
 /* vtable.c: look at the first words of all blocks. */
 bool nt_vtables_there(struct cs_native *n);
 cs_status nt_vtables(struct cs_native *n, struct cs_error *err);
+
+/* shape.c: containers of libstdc++ without debug data, among what nothing else explained. Reads
+ * all memory in use twice. */
+cs_status nt_shapes(struct cs_native *n, struct cs_error *err);
 void nt_vtables_free(struct cs_native *n);
 #endif

@@ -297,6 +297,12 @@ static void follow(struct cs_native *n, struct link *l)
 	if (block.state != CS_BLOCK_USED || block.allocator != CS_ALLOC_GLIBC)
 		return;
 	off = l->value - block.addr;
+	/* what ends in text, behind its header: strings that keep their length in front */
+	if (off && type_at(n, l->target)->kind == NT_CHAR && !l->is_promoted) {
+		if (nt_text_at(n, &block, l->value) == NT_SURE_TEXT)
+			nt_claim_text(n, node, &block, l->value, l->via);
+		return;
+	}
 	if (off > 0 && off <= TAG_MASK) { /* bits of its own in a pointer */
 		l->value = block.addr;
 		off = 0;
@@ -341,6 +347,25 @@ void nt_follow_slack(struct cs_native *n)
 	n->dwarf->slack.count = 0;
 }
 
+enum { MANY = 512 };
+
+/* So many items of an array as there is memory mapped for: an array may say anything. */
+static uint64_t mapped_items(const struct cs_native *n, cs_addr at, uint64_t size, uint64_t count)
+{
+	const struct cs_mapping *m = cs_image_mapping(n->image, at);
+	const struct cs_mapping *last = n->image->mappings.items + n->image->mappings.count - 1;
+	uint64_t room;
+
+	if (count <= MANY)
+		return count;
+	if (!m)
+		return 0;
+	while (m < last && m[1].range.start == cs_range_end(m->range))
+		m++;
+	room = (cs_range_end(m->range) - at) / size;
+	return room < count ? room : count;
+}
+
 static void follow_slots(struct cs_native *n, const struct nt_object *o)
 {
 	struct nt_type t;
@@ -349,9 +374,10 @@ static void follow_slots(struct cs_native *n, const struct nt_object *o)
 	t = *type_at(n, o->type); /* types move while links are followed */
 	for (uint32_t i = 0; i < t.slots; i++) {
 		struct nt_slot slot = n->slots.items[t.first + i];
+		uint64_t count = mapped_items(n, o->addr + slot.off, 8, slot.count);
 
-		for (uint32_t k = 0; k < slot.count; k++) {
-			struct link l = {.at = o->addr + slot.off + 8ull * k,
+		for (uint64_t k = 0; k < count; k++) {
+			struct link l = {.at = o->addr + slot.off + 8 * k,
 					 .target = slot.target,
 					 .via = o->via,
 					 .sure = o->sure,
@@ -426,7 +452,7 @@ static void spread_object(struct cs_native *n, struct nt_object o)
 		o.type = nt_target(n, o.type);
 	}
 	if (type_at(n, o.type)->size)
-		follow_items(n, &o, items, false);
+		follow_items(n, &o, mapped_items(n, o.addr, type_at(n, o.type)->size, items), false);
 }
 
 static void spread_block(struct cs_native *n, cs_addr addr)

@@ -1,8 +1,8 @@
 /* native_idioms - how C programs say less by their pointers than they know: structs that
  * begin with a common header and have a tag in it, lists and tables of void *, strings with
  * a header in front. Prints a line "ADDRESS MARK TYPE" for each live block it made, "ready",
- * and dies. MARK: "t" text or an array of TYPE, "d" told by its tag, "v" reached by void *
- * only, "s" a string's header, "-" else. */
+ * and dies. MARK: "t" text or an array of TYPE, "d" told by its tag; reached by void * only
+ * are "v", "w" text, "b" with a header in front, "m" in a list of all sorts; "-" else. */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -134,9 +134,12 @@ struct box { /* what it holds depends on its kind */
 	int count;
 	void *data;
 };
+struct other { /* as big as a user */
+	double samples[7];
+};
 struct user *admin;
 struct box *any_box;
-struct list *users, *notes, *boxes;
+struct list *users, *notes, *boxes, *mixed;
 struct map *by_name, *settings;
 
 static void *made(void *p, const char *mark, const char *type)
@@ -314,9 +317,9 @@ static void fill_containers(void)
 		u->id = i;
 		add(&users, u);
 		snprintf(text, sizeof(text), "user-%d", i);
-		put(by_name, string(text, "s"), u);
+		put(by_name, string(text, "b"), u);
 		snprintf(text, sizeof(text), "a setting with number %d%*s", i, i % 9 ? 1 : 260, ".");
-		put(settings, string("some key", "s"), string(text, "s"));
+		put(settings, string("some key", "b"), string(text, "b"));
 		snprintf(text, sizeof(text), "a note that somebody wrote, %d", i);
 		add(&notes, made(strdup(text), "w", "char"));
 	}
@@ -327,13 +330,32 @@ static void fill_containers(void)
 		b->kind = (unsigned)(i % 3) + 1;
 		b->count = rand();
 		if (i % 3 == 0)
-			b->data = string("text in a box", "s");
+			b->data = string("text in a box", "b");
 		else if (i % 3 == 1)
 			b->data = i % 2 ? admin : made(calloc(1, sizeof(struct user)), "v", "struct user");
 		else
 			b->data = (void *)(intptr_t)(i * 1000);
 		add(&boxes, b);
 	}
+}
+
+/* Nothing tells what these are, one by one. */
+static void fill_mixed(void)
+{
+	for (int i = 0; i < 60; i++) {
+		struct other *o;
+
+		if (i % 10 == 0) {
+			add(&mixed, made(calloc(1, sizeof(struct user)), "m", "struct user"));
+			continue;
+		}
+		o = made(calloc(1, sizeof(*o)), "m", "struct other");
+		for (int k = 0; k < 7; k++)
+			o->samples[k] = rand() / 7.0;
+		add(&mixed, o);
+	}
+	add(&mixed, admin);
+	add(&mixed, made(strdup("text among all sorts of things"), "m", "char"));
 }
 
 int main(void)
@@ -346,6 +368,7 @@ int main(void)
 	for (int i = 0; i < 40; i++)
 		trees[i] = new_expr(i % 3);
 	fill_containers();
+	fill_mixed();
 	puts("ready");
 	fflush(stdout);
 	abort();

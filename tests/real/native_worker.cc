@@ -1,7 +1,7 @@
 // native_worker ROOTS [wait] - a C++ program of many types, which hang from one place only:
 // "globals", "tls" or "stack". It prints a line "ADDRESS MARK TYPE" for each live block
 // it made, "ready", and dies, or waits. MARK: "v" when the block begins with a vtable, "a" when it is
-// an array of TYPE, "c" a node of a container, "s" a
+// an array of TYPE, "e" of a vector, "q" of a deque, "c" a node of a container, "s" a
 // text, "d" one of a family whose pointers do not tell which, else "-".
 #include <csignal>
 #include <cstdio>
@@ -227,7 +227,7 @@ static void fill_containers(World *w)
 
 	for (int i = 0; i < 40; i++)
 		w->cloud.push_back(Point());
-	record(w->cloud.data(), "a", "shop::Point");
+	record(w->cloud.data(), "e", "shop::Point");
 	for (int i = 0; i < 25; i++) {
 		Session *s = NEW(shop::Session, ());
 
@@ -235,15 +235,17 @@ static void fill_containers(World *w)
 		w->sessions.push_back(s);
 		w->orders.emplace_back(NEW(shop::Order, ()));
 		w->orders.back()->amounts.assign(20, i);
-		record(w->orders.back()->amounts.data(), "a", "int");
+		record(w->orders.back()->amounts.data(), "e", "int");
 	}
-	record(w->sessions.data(), "a", "shop::Session*");
+	record(w->sessions.data(), "e", "shop::Session*");
+	record(w->orders.data(), "e",
+	       "std::unique_ptr<shop::Order, std::default_delete<shop::Order> >");
 	for (int i = 0; i < 100; i++) {
 		auto at = w->by_number.emplace(i, Order()).first;
 
 		at->second.amounts.assign(10, i);
 		node(&*at, 32, "std::_Rb_tree_node<std::pair<const int, shop::Order> >");
-		record(at->second.amounts.data(), "a", "int");
+		record(at->second.amounts.data(), "e", "int");
 	}
 	for (long i = 0; i < 50; i++)
 		node(&*w->numbers.insert(i).first, 32, "std::_Rb_tree_node<long>");
@@ -282,25 +284,26 @@ static void fill_more(World *w)
 {
 	using namespace shop;
 
-	for (size_t i = 0; i + 21 <= w->line.size(); i += 21)
-		record(&w->line[i], "a", "shop::Point"); // 512 bytes of them each
+	record(w->words.data(), "e", "std::basic_string<char>");
+	for (size_t i = 0; i < w->line.size(); i += 21)
+		record(&w->line[i], "q", "shop::Point"); // 512 bytes of them each
 	w->counted = new Order[7];
 	record((long *)w->counted - 1, "a", "shop::Order");
 	for (int i = 0; i < 7; i++) {
 		w->counted[i].amounts.assign(5 + i, i);
-		record(w->counted[i].amounts.data(), "a", "int");
+		record(w->counted[i].amounts.data(), "e", "int");
 	}
 	w->owned.reset(new Session[5]());
 	record((long *)w->owned.get() - 1, "a", "shop::Session");
 	w->owned[3].first = NEW(shop::Item, ());
 	w->circles.resize(9);
-	record(w->circles.data(), "a", "shop::Circle");
+	record(w->circles.data(), "e", "shop::Circle");
 	w->circles[4].center = NEW(shop::Point, ());
 	w->table.resize(12);
-	record(w->table.data(), "a", "std::vector<long, std::allocator<long> >");
+	record(w->table.data(), "e", "std::vector<long, std::allocator<long> >");
 	for (auto &row : w->table) {
 		row.assign(30, 1);
-		record(row.data(), "a", "long");
+		record(row.data(), "e", "long");
 	}
 	for (int i = 0; i < 60; i++) // pointers to what is gone stay behind the end
 		w->roomy.push_back(new Item());
@@ -310,7 +313,7 @@ static void fill_more(World *w)
 	}
 	for (auto item : w->roomy)
 		record(item, "-", "shop::Item");
-	record(w->roomy.data(), "a", "shop::Item*");
+	record(w->roomy.data(), "e", "shop::Item*");
 	for (int i = 0; i < 6; i++) {
 		w->plain[i] = i % 3 == 0 ? made(new Plain(), "d", "shop::Plain") :
 			      i % 3 == 1 ? (Plain *)made(new Wider(), "d", "shop::Wider") :
