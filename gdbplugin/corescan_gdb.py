@@ -284,6 +284,8 @@ class View(gdb.Command):
             % self.argument
         self.__doc__ = "%s.\nUsage: %s [--top N] [--sort COLUMN] [--min SIZE] [--type GLOB] " \
             "[--format text|json|csv]" % (help_text[:1].upper() + help_text[1:], usage)
+        if self.view == "by-site":
+            self.__doc__ += "\nAlso: [--group-by line|file|traceback] [--cumulative]"
         if self.argument.startswith("ADDR"):
             self.__doc__ += "\nADDR is any expression of GDB's: $rdi, &x, p->next."
         super(View, self).__init__(typed, gdb.COMMAND_DATA)

@@ -320,7 +320,8 @@ static void read_piece(struct cs_code *c, struct file *f, size_t nr, const struc
 	struct code_body body = {.code = cs_elf_view(f->elf.elf, piece->start, piece->len),
 				 .vaddr = piece->start,
 				 .len = piece->len,
-				 .is_function = piece->is_function};
+				 .is_function = piece->is_function,
+				 .pulse = c->pulse};
 	size_t lo = 0, hi = f->elf.entries.count;
 
 	while (lo < hi) {

@@ -335,7 +335,7 @@ static void take(const struct code_decoder *d, const cs_insn *in, struct code_op
 }
 
 bool code_decode(struct code_decoder *d, const unsigned char *code, size_t len, uint64_t vaddr,
-		 struct code_ops *out)
+		 struct cs_pulse *pulse, struct code_ops *out)
 {
 	const uint8_t *at = code;
 	uint64_t addr = vaddr;
@@ -362,7 +362,7 @@ bool code_decode(struct code_decoder *d, const unsigned char *code, size_t len, 
 			addr++;
 			left--;
 		}
-		if (!cs_vec_push(&out->items, op))
+		if (!cs_vec_push(&out->items, op) || cs_pulse_stops(pulse))
 			return false;
 	}
 	return !out->no_memory;

@@ -6,6 +6,7 @@
 #ifndef CS_CODE_DECODE_H
 #define CS_CODE_DECODE_H
 #include "base/num.h"
+#include "base/pulse.h"
 #include "base/vec.h"
 
 enum {
@@ -66,7 +67,7 @@ struct code_decoder *code_decoder_create(void);
 void code_decoder_destroy(struct code_decoder *d);
 
 /* The instructions of code that lies at vaddr. What is none is skipped byte by byte, as an
- * END. False: no memory. O(len). */
+ * END. False: no memory, or told to stop (pulse may be NULL). O(len). */
 bool code_decode(struct code_decoder *d, const unsigned char *code, size_t len, uint64_t vaddr,
-		 struct code_ops *out);
+		 struct cs_pulse *pulse, struct code_ops *out);
 #endif

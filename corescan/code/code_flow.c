@@ -5,7 +5,14 @@
  * most SLOTS words of stack each, so it ends; PASSES_MAX is for the absurd. */
 #include "code/code_flow.h"
 
-enum { SLOTS = 16, PASSES_MAX = 24, LABELS_MAX = 1 << 14, TABLE_MAX = 4096, NO_ESCAPE = INT32_MAX };
+enum {
+	SLOTS = 16,
+	PASSES_MAX = 24,
+	LABELS_MAX = 1 << 14,
+	TABLE_MAX = 4096,
+	ENTRIES_MAX = 1 << 16,
+	NO_ESCAPE = INT32_MAX
+};
 
 static const uint8_t arg_regs[6] = {CODE_RDI, CODE_RSI, CODE_RDX, CODE_RCX, 8, 9};
 static const uint16_t kept_by_calls = 1 << CODE_RBX | 1 << CODE_RSP | 1 << CODE_RBP | 0xf000;
@@ -30,6 +37,7 @@ struct code_flow {
 	CS_VEC(struct state) states; /* of labels, from 1 on */
 	const struct code_body *body;
 	struct state now;
+	uint32_t entries_left; /* of tables */
 	bool has_changed;
 };
 
@@ -360,12 +368,13 @@ static bool label_table(struct code_flow *f, uint64_t table, const struct tables
 	const struct cs_range inside = {f->body->vaddr, f->body->len};
 
 	for (unsigned wide = 0; wide < 2; wide++)
-		for (uint64_t i = 0; i < TABLE_MAX; i++) {
+		for (uint64_t i = 0; i < TABLE_MAX && f->entries_left; i++) {
 			const unsigned char *p = t->read(t->ctx, table + i * (wide ? 8 : 4));
 			uint64_t to;
 
 			if (!p)
 				break;
+			f->entries_left--;
 			to = wide ? cs_le64(p) : table + (uint64_t)(int64_t)(int32_t)cs_le32(p);
 			if (!cs_range_has(inside, to, 1))
 				break;
@@ -380,6 +389,7 @@ static bool find_labels(struct code_flow *f, const struct tables *t)
 	struct state open;
 
 	know_nothing(&open);
+	f->entries_left = ENTRIES_MAX;
 	f->states.count = 0;
 	/* number 0 is none, 1 that of those there is no room for */
 	if (!cs_vec_push(&f->states, open) || !cs_vec_push(&f->states, open))
@@ -438,6 +448,8 @@ static void pass(struct code_flow *f, struct code_call *calls, size_t count)
 		const struct code_op *op = &f->ops.items.items[i];
 		uint64_t end = f->body->vaddr + op->off + op->len;
 
+		if (i % 64 == 0 && cs_pulse_spent(f->body->pulse, 2))
+			return;
 		if (op->label) {
 			struct state *s = &f->states.items[op->label];
 
@@ -479,7 +491,7 @@ bool code_flow_calls(struct code_flow *f, const struct code_body *body, struct c
 	bool has_settled;
 
 	f->body = body;
-	if (!code_decode(f->decoder, body->code, body->len, body->vaddr, &f->ops) ||
+	if (!code_decode(f->decoder, body->code, body->len, body->vaddr, body->pulse, &f->ops) ||
 	    !find_labels(f, &tables))
 		return false;
 	has_settled = settle(f);

@@ -27,6 +27,7 @@ struct code_body {
 	bool is_function;	 /* begins with its arguments in registers */
 	const uint64_t *entries; /* sorted: others jump there */
 	size_t entry_count;
+	struct cs_pulse *pulse;
 };
 
 struct code_call {	     /* where control leaves */
@@ -42,7 +43,7 @@ struct code_flow *code_flow_create(void);
 void code_flow_destroy(struct code_flow *f);
 
 /* Answer calls, sorted by end. `table` tells 8 bytes at an address of the file that is data,
- * NULL: none; for tables of jumps. False: no memory. */
+ * NULL: none; for tables of jumps. False: no memory, or told to stop. */
 bool code_flow_calls(struct code_flow *f, const struct code_body *body, struct code_call *calls,
 		     size_t count, const unsigned char *(*table)(void *ctx, uint64_t addr),
 		     void *ctx);

@@ -2,14 +2,15 @@
  * DW_TAG_inlined_subroutine, a called one has a DW_TAG_call_site (gcc). libstdc++'s
  * bits/new_allocator.h: allocate() of std::__new_allocator<T>, of __gnu_cxx::new_allocator<T>
  * before 12; libc++'s of std::allocator<T>.
- *
- * Entries nest: a stack of ours, no recursion; each lies behind the one before. */
+ */
 #include "native/made.h"
+#include "image/dwarf_walk.h"
 #include "native/dwarf_die.h"
 
 enum {
 	BEHIND = 160, /* bytes between operator new and the constructor */
 	RANGES_MAX = 256,
+	SIBLINGS_MAX = 1 << 20, /* of all classes looked at */
 	PLACES_MAX = 256,
 	BY_VARIABLE = 1,
 	BY_CONSTRUCTOR,
@@ -21,8 +22,9 @@ struct walk {
 	struct cs_native_call *calls;
 	size_t count;
 	uint64_t bias;
+	struct cs_dwarf_walker *walker;
+	uint64_t ranges, siblings; /* that may still be looked at */
 	size_t depth;
-	Dwarf_Die levels[NT_DEPTH_MAX];
 	/* calls inside of the scope of each level */
 	size_t first[NT_DEPTH_MAX], end[NT_DEPTH_MAX];
 };
@@ -83,16 +85,19 @@ static bool is_constructor(const char *name, Dwarf_Die *of)
 }
 
 /* T of an allocator<T>. */
-static bool item_of(Dwarf_Die *of, Dwarf_Die *out)
+static bool item_of(struct walk *w, Dwarf_Die *of, Dwarf_Die *out)
 {
 	const char *name = dwarf_diename(of);
 
 	if (!name || !strstr(name, "allocator<") || dwarf_child(of, out))
 		return false;
-	for (int i = 0; i < PLACES_MAX; i++) {
+	for (int i = 0; i < PLACES_MAX && w->siblings; i++) {
+		void *at = out->addr;
+
+		w->siblings--;
 		if (dwarf_tag(out) == DW_TAG_template_type_parameter)
 			return nt_type_entry(out, out);
-		if (dwarf_siblingof(out, out))
+		if (dwarf_siblingof(out, out) || out->addr <= at)
 			return false;
 	}
 	return false;
@@ -127,10 +132,12 @@ static void find_calls(struct walk *w, Dwarf_Die *scope, size_t *first, size_t *
 
 	*first = w->count;
 	*end = *start = 0;
-	for (int i = 0; i < RANGES_MAX && (at = dwarf_ranges(scope, at, &base, &from, &to)) > 0;
+	for (int i = 0;
+	     i < RANGES_MAX && w->ranges && (at = dwarf_ranges(scope, at, &base, &from, &to)) > 0;
 	     i++) {
 		size_t a = first_call(w, w->bias + from), b = first_call(w, w->bias + to);
 
+		w->ranges--;
 		if (from >= to)
 			continue;
 		if (!*start || w->bias + from < *start)
@@ -150,7 +157,7 @@ static void look_at_inlined(struct walk *w, Dwarf_Die *die, size_t first, size_t
 	if (start)
 		look_at_constructor(w, die, start);
 	if (first >= end || !name || strcmp(name, "allocate") || !class_of(die, &of) ||
-	    !item_of(&of, &item))
+	    !item_of(w, &of, &item))
 		return;
 	for (size_t i = first; i < end; i++)
 		if (w->calls[i].is_new)
@@ -240,39 +247,28 @@ static bool look_at(struct walk *w, Dwarf_Die *die, size_t *first, size_t *end)
 	}
 }
 
-/* The next entry of a level; false: there is none, or it lies where it cannot. */
-static bool next_entry(Dwarf_Die *level)
-{
-	Dwarf_Die die = *level;
-
-	return !dwarf_siblingof(&die, level) && level->addr > die.addr;
-}
-
 static void walk_unit(struct walk *w, Dwarf_Die *unit)
 {
-	Dwarf_Die child;
-	size_t first, end;
+	struct cs_dwarf_walk walk;
+	struct cs_dwarf_entry e;
 
-	w->depth = 0;
-	w->first[0] = w->end[0] = 0;
-	if (dwarf_child(unit, &w->levels[0]))
+	if (cs_dwarf_walk_init(&walk, w->walker, unit))
 		return;
-	for (;;) {
-		Dwarf_Die *level = &w->levels[w->depth];
+	w->first[0] = w->end[0] = 0;
+	while (!cs_dwarf_walk_next(&walk, &e) && !cs_pulse_stops(w->n->model->pulse)) {
+		Dwarf_Die die;
+		size_t first = 0, end = 0;
 
-		if (cs_pulse_stops(w->n->model->pulse))
-			return;
-		if (look_at(w, level, &first, &end) && w->depth + 1 < NT_DEPTH_MAX &&
-		    !dwarf_child(level, &child) && child.addr > level->addr) {
-			w->depth++;
-			w->levels[w->depth] = child;
-			w->first[w->depth] = first;
-			w->end[w->depth] = end;
+		if (!e.depth)
+			continue;
+		memcpy(&die, e.die, sizeof(die));
+		w->depth = e.depth - 1;
+		if (e.depth >= NT_DEPTH_MAX || !look_at(w, &die, &first, &end)) {
+			cs_dwarf_walk_skip(&walk, &e);
 			continue;
 		}
-		while (!next_entry(&w->levels[w->depth]))
-			if (!w->depth--)
-				return;
+		w->first[e.depth] = first;
+		w->end[e.depth] = end;
 	}
 }
 
@@ -285,8 +281,13 @@ cs_status cs_native_made(struct cs_native *n, struct cs_native_call *calls, size
 	if (!n || !n->dwarf || !count)
 		return CS_OK;
 	w = calloc(1, sizeof(*w));
+	if (w) {
+		w->walker = cs_dwarf_walker_create(n->model->pulse);
+		w->ranges = CS_DWARF_RANGES;
+		w->siblings = SIBLINGS_MAX;
+	}
 	done = calloc(n->dwarf->units.count / 64 + 1, sizeof(*done));
-	for (size_t i = 0; w && done && i < n->dwarf->codes.count; i++) {
+	for (size_t i = 0; w && w->walker && done && i < n->dwarf->codes.count; i++) {
 		const struct nt_code *code = &n->dwarf->codes.items[i];
 		const struct nt_unit *unit = &n->dwarf->units.items[code->unit];
 		Dwarf_Die die = nt_unpack(&unit->die);
@@ -304,10 +305,12 @@ cs_status cs_native_made(struct cs_native *n, struct cs_native_call *calls, size
 			break;
 	}
 	cs_status st =
-		w && done && !n->failed
+		w && w->walker && done && !n->failed
 			? CS_OK
 			: cs_fail(err, CS_NOMEM, 0, "no memory for the types that calls build");
 
+	if (w)
+		cs_dwarf_walker_destroy(w->walker);
 	free(w);
 	free(done);
 	return cs_pulse_result(n->model->pulse, st, err);

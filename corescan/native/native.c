@@ -311,6 +311,13 @@ void cs_native_destroy(struct cs_native *n)
 
 /* --- questions --- */
 
+bool cs_native_is_exact(const struct cs_native *n, uint32_t node)
+{
+	uint32_t what = n && node < n->nodes.count ? n->what[node] : 0;
+
+	return what && nt_sure(what) == CS_NATIVE_EXACT && !(what & NT_DERIVED_BIT);
+}
+
 uint32_t cs_native_row(const struct cs_native *n, uint32_t node)
 {
 	uint32_t what = n && node < n->nodes.count ? n->what[node] : 0, row;

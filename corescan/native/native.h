@@ -107,4 +107,7 @@ bool cs_native_has_variables(const struct cs_native *n);
 
 /* Row in model->types of a block of state CS_BLOCK_TYPED by its number; O(1). */
 uint32_t cs_native_row(const struct cs_native *n, uint32_t node);
+
+/* Is that type known exactly, and no other begins with it? O(1). */
+bool cs_native_is_exact(const struct cs_native *n, uint32_t node);
 #endif

@@ -298,8 +298,13 @@ uint64_t cs_maker_type_key(const char *name)
 	uint64_t hash = 0xcbf29ce484222325ull;
 	size_t len = strlen(name);
 
+	static const char derived[] = " or derived";
+	const size_t end = sizeof(derived) - 1;
+
 	if (len > 2 && !strcmp(name + len - 2, "[]"))
 		len -= 2;
+	else if (len > end && !strcmp(name + len - end, derived))
+		len -= end;
 	for (size_t i = 0; i < len; i++) {
 		bool is_start =
 			!i || name[i - 1] == ' ' || name[i - 1] == '<' || name[i - 1] == ',';

@@ -29,11 +29,13 @@ static cs_status no_memory(struct cs_error *err)
 
 /* --- classes --- */
 
-static void set_type(struct cs_block_class *c, const struct cs_makers *m, uint32_t row)
+static void set_type(struct cs_block_class *c, const struct cs_makers *m, uint32_t row,
+		     bool is_exact)
 {
 	const struct cs_type *t = row == CS_NATIVE_NO_ROW ? NULL : &m->scan->model.types.items[row];
 
 	c->type = t ? cs_maker_type_key(t->name) : 0;
+	c->is_exact = t && is_exact;
 	c->is_cxx = t && t->kind == CS_KIND_CXX;
 }
 
@@ -48,15 +50,16 @@ struct counter {
 static bool count_block(struct counter *c, uint32_t node, const struct cs_block *block)
 {
 	struct cs_block_class one = {.len = block->len, .is_big = block->span == CS_BIG_BLOCK};
+	const struct cs_native *native = c->m->scan->native;
 	uint64_t key;
 	uint32_t nr;
 
 	if (c->traced && cs_bit(c->traced, node))
 		return true;
-	if (c->m->scan->native && block->state == CS_BLOCK_TYPED)
-		set_type(&one, c->m, cs_native_row(c->m->scan->native, node));
+	if (native && block->state == CS_BLOCK_TYPED)
+		set_type(&one, c->m, cs_native_row(native, node), cs_native_is_exact(native, node));
 	one.is_object = block->state >= CS_BLOCK_OBJECT && block->state <= CS_BLOCK_RUNTIME;
-	key = (one.len << 2 | (one.is_object ? 2 : 0) | one.is_big) + 1;
+	key = (one.len << 3 | (one.is_exact ? 4 : 0) | (one.is_object ? 2 : 0) | one.is_big) + 1;
 	if (one.type)
 		key = (key ^ one.type) * 0x9e3779b97f4a7c15ull | 1ull << 63;
 	if (!cs_map_get(&c->by_key, key, &nr)) {
@@ -124,6 +127,8 @@ static int by_len(const void *a, const void *b)
 		return x->is_big ? 1 : -1;
 	if (x->is_object != y->is_object)
 		return x->is_object ? 1 : -1;
+	if (x->is_exact != y->is_exact)
+		return x->is_exact ? 1 : -1;
 	return (x->type > y->type) - (x->type < y->type);
 }
 
@@ -180,34 +185,44 @@ static bool can_make(const struct cs_makers *m, const struct cs_maker *maker,
 		return false;
 	if (c->is_object && maker->is_system)
 		return false;
-	return !c->type || !maker->type || c->type == maker->type;
+	return !c->is_exact || !maker->type || c->type == maker->type;
 }
 
 /* How well a call goes with what the block is: it builds that type; a class is made by
- * operator new, what is of C is not; nothing is known. */
+ * operator new; nothing is known. */
 static unsigned type_rank(const struct cs_maker *maker, const struct cs_block_class *c)
 {
 	if (c->type && maker->type == c->type)
 		return 2;
-	return c->type && maker->is_new == c->is_cxx;
+	return c->is_cxx && maker->is_new;
+}
+
+/* Beside a call that builds the type: one of the program's own of which nobody knows what it
+ * builds may do so as well. */
+static bool may_build(const struct cs_maker *maker, const struct cs_block_class *c)
+{
+	return !maker->type && !maker->is_system && (maker->is_new || !c->is_cxx);
 }
 
 /* Of those that ask for `from` to `to` bytes the ones that go best with the type. */
 static bool fit_sizes(const struct cs_makers *m, uint64_t from, uint64_t to,
 		      const struct cs_block_class *c, struct fits *out)
 {
+	size_t first = first_of(m, from), end = first;
 	unsigned best = 0;
 
-	for (size_t i = first_of(m, from); i < m->items.count && m->items.items[i].size <= to;
-	     i++) {
-		const struct cs_maker *maker = &m->items.items[i];
-		unsigned rank = type_rank(maker, c);
+	for (; end < m->items.count && m->items.items[end].size <= to; end++) {
+		unsigned rank = type_rank(&m->items.items[end], c);
 
-		if (!can_make(m, maker, c) || rank < best)
+		if (can_make(m, &m->items.items[end], c) && rank > best)
+			best = rank;
+	}
+	for (size_t i = first; i < end; i++) {
+		const struct cs_maker *maker = &m->items.items[i];
+
+		if (!can_make(m, maker, c) ||
+		    (type_rank(maker, c) < best && !(best == 2 && may_build(maker, c))))
 			continue;
-		if (rank > best)
-			out->items.count = 0;
-		best = rank;
 		if (!cs_vec_push(&out->items, (uint32_t)i))
 			return false;
 	}
@@ -557,7 +572,7 @@ cs_status cs_makers_of(struct cs_scan *scan, cs_addr addr, struct cs_answer *out
 	c.is_big = block.span == CS_BIG_BLOCK;
 	c.is_object = block.state >= CS_BLOCK_OBJECT && block.state <= CS_BLOCK_RUNTIME;
 	if (cs_native_find(scan->native, &block, &fact))
-		set_type(&c, w.m, fact.row);
+		set_type(&c, w.m, fact.row, fact.sure == CS_NATIVE_EXACT && !fact.or_derived);
 	if (!find_fits(w.m, &c, &w.fits))
 		st = no_memory(err);
 	if (!st)

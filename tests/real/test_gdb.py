@@ -348,6 +348,21 @@ def sites_are_the_programs(t, interpreter):
 
 
 @check
+def sites_of_a_program_nobody_prepared_are_the_same(t):
+    exe, core = worker_core(t)
+    ask = lambda *words: t.corescan([core, "--exe", exe, "--by-site", "--format", "csv"] + list(words))[1].splitlines()
+    wants = [ask(), ask("--group-by", "file")]
+    t.true(wants[0][-1].startswith("(tracemalloc was not on),,none,") and len(wants[0]) > 2,
+           "candidates and what has none: %s" % wants[0][-2:])
+    said = batch(["corescan heap sites --format csv --top 0", "corescan heap sites --group-by file --format csv",
+                  "corescan heap sites --top 1", "help corescan heap sites"], [exe, core])
+    for got, want in zip(said, wants):
+        t.equal(got[got.find("site,"):].splitlines(), want, "rows in GDB")
+    t.true("EVIDENCE" in said[2] and "(tracemalloc was not on)" in said[2], "people read: " + said[2])
+    t.true("--group-by line|file|traceback" in said[3] and "--cumulative" in said[3], "help: " + said[3])
+
+
+@check
 def the_next_page_of_instances_goes_on(t):
     exe, core = worker_core(t)
     want = [line.split(",")[0] for line in
