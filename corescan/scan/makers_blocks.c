@@ -434,8 +434,8 @@ static cs_status add_class(struct writer *w, const struct cs_block_class *c, str
 
 	if (!find_fits(w->m, c, &w->fits))
 		return no_memory(err);
-	if (!w->fits.items.count)
-		return CS_OK;
+	if (!w->fits.items.count || w->fits.items.count > CS_MAKERS_NAMED)
+		return CS_OK; /* any of hundreds is as good as none */
 	st = name_fits(w, err);
 	if (st)
 		return st;
@@ -547,7 +547,8 @@ static void say_fits(struct writer *w, bool is_likely)
 	    w->fits.by_type
 		    ? "a call that builds this type"
 		    : "a call asks for a constant size, and malloc rounds that to this block");
-	say(out, "site_confidence", is_likely ? "likely" : "candidate");
+	say(out, "site_confidence",
+	    is_likely ? "likely" : w->names.count ? "candidate" : "none: too many calls fit");
 }
 
 cs_status cs_makers_of(struct cs_scan *scan, cs_addr addr, struct cs_answer *out,

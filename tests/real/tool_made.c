@@ -35,7 +35,7 @@ static void print_block(struct cs_scan *scan, cs_addr addr)
 		exit(2);
 	for (size_t i = 0; i < answer.rows.count; i++) {
 		if (!strcmp(answer.rows.items[i].field, "site_confidence"))
-			confidence = answer.rows.items[i].text;
+			confidence = strncmp(answer.rows.items[i].text, "none", 4) ? answer.rows.items[i].text : "none";
 		if (!strcmp(answer.rows.items[i].field, "more_sites"))
 			more = answer.rows.items[i].number;
 	}
