@@ -17,7 +17,6 @@ enum {
 	STEP = 16,
 	PAGE = 4096,
 	PYMALLOC_MOST = 512, /* bytes; CPython Objects/obmalloc.c, SMALL_REQUEST_THRESHOLD */
-	FEW = 4,	     /* blocks say nothing */
 	SURE_OF_20 = 20,     /* others may have made one of so many */
 	LISTED = 8	     /* of the candidates */
 };
@@ -132,29 +131,6 @@ static int by_len(const void *a, const void *b)
 	return (x->type > y->type) - (x->type < y->type);
 }
 
-static cs_status find_classes(struct cs_makers *m, struct cs_error *err)
-{
-	struct counter c = {.m = m};
-	cs_status st;
-
-	if (m->has_classes)
-		return CS_OK;
-	m->classes.count = 0;
-	st = cs_nodes_init(&c.nodes, &m->scan->model.blocks, err);
-	if (st)
-		return st;
-	if (!mark_traced(&c) || !count_all(&c))
-		st = no_memory(err);
-	cs_nodes_deinit(&c.nodes);
-	cs_map_deinit(&c.by_key);
-	free(c.traced);
-	st = cs_pulse_result(&m->scan->pulse, st, err);
-	if (m->classes.count)
-		qsort(m->classes.items, m->classes.count, sizeof(*m->classes.items), by_len);
-	m->has_classes = !st;
-	return st;
-}
-
 /* --- what fits --- */
 
 /* The first maker of at least so many bytes. */
@@ -259,24 +235,70 @@ static bool has_maker(const struct cs_makers *m, uint64_t len)
 	return nr < m->items.count && m->items.items[nr].size <= len;
 }
 
-/* Sizes that buffers grow by: 2^n and 3 * 2^n, and what is rounded up to them. */
-static bool is_round(uint64_t len)
+/* The first class of at least so many bytes. */
+static size_t first_class(const struct cs_makers *m, uint64_t len)
 {
-	for (uint64_t at = cs_align_down(len, STEP); at > len - STEP && at >= 64; at -= STEP)
-		if (!(at & (at - 1)) || (at % 3 == 0 && !(at / 3 & (at / 3 - 1))))
-			return true;
-	return false;
+	size_t lo = 0, hi = m->classes.count;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (m->classes.items[mid].len < len)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
-/* All blocks of a size; the first class of it. */
+/* All blocks of a size. */
 static uint64_t count_of(const struct cs_makers *m, uint64_t len)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < m->classes.count && m->classes.items[i].len <= len; i++)
-		if (m->classes.items[i].len == len)
-			n += m->classes.items[i].count;
+	for (size_t i = first_class(m, len);
+	     i < m->classes.count && m->classes.items[i].len == len; i++)
+		n += m->classes.items[i].count;
 	return n;
+}
+
+/* Blocks in classes before this one of sizes that no call asks for. */
+static uint64_t strangers_before(const struct cs_makers *m, size_t nr)
+{
+	return nr ? m->classes.items[nr - 1].strangers : 0;
+}
+
+static void count_strangers(struct cs_makers *m)
+{
+	for (size_t i = 0; i < m->classes.count; i++) {
+		struct cs_block_class *c = &m->classes.items[i];
+
+		c->strangers = strangers_before(m, i) + (has_maker(m, c->len) ? 0 : c->count);
+	}
+}
+
+static cs_status find_classes(struct cs_makers *m, struct cs_error *err)
+{
+	struct counter c = {.m = m};
+	cs_status st;
+
+	if (m->has_classes)
+		return CS_OK;
+	m->classes.count = 0;
+	st = cs_nodes_init(&c.nodes, &m->scan->model.blocks, err);
+	if (st)
+		return st;
+	if (!mark_traced(&c) || !count_all(&c))
+		st = no_memory(err);
+	cs_nodes_deinit(&c.nodes);
+	cs_map_deinit(&c.by_key);
+	free(c.traced);
+	st = cs_pulse_result(&m->scan->pulse, st, err);
+	if (m->classes.count)
+		qsort(m->classes.items, m->classes.count, sizeof(*m->classes.items), by_len);
+	count_strangers(m);
+	m->has_classes = !st;
+	return st;
 }
 
 /* Blocks of sizes from half to twice this one that no call of constant size makes: so many
@@ -284,8 +306,8 @@ static uint64_t count_of(const struct cs_makers *m, uint64_t len)
 static bool stands_out(const struct cs_makers *m, uint64_t len)
 {
 	uint64_t from = cs_align_down(len / 2, STEP) + 8, to = len < UINT32_MAX ? len * 2 : len;
-	uint64_t slots = (to - from) / STEP + 1, others = 0, taken = 0, strays, last = 0;
-	uint64_t n = count_of(m, len);
+	uint64_t slots = (to - from) / STEP + 1, taken = 0, strays, last = 0;
+	uint64_t n = count_of(m, len), others;
 
 	from = from < LEAST ? LEAST : from;
 	for (size_t i = first_of(m, from); i < m->items.count && m->items.items[i].size <= to;
@@ -295,14 +317,12 @@ static bool stands_out(const struct cs_makers *m, uint64_t len)
 		taken += usable != last;
 		last = usable;
 	}
-	for (size_t i = 0; i < m->classes.count && m->classes.items[i].len <= to; i++)
-		if (m->classes.items[i].len >= from && !has_maker(m, m->classes.items[i].len))
-			others += m->classes.items[i].count;
+	others = strangers_before(m, first_class(m, to + 1)) -
+		 strangers_before(m, first_class(m, from));
 	slots = slots > taken ? slots - taken : 1;
 	/* of those that are 16 bytes shorter a few are left longer */
 	strays = len > LEAST && has_maker(m, len - STEP) ? count_of(m, len - STEP) / 32 : 0;
-	return !is_round(len) && n >= FEW &&
-	       n >= SURE_OF_20 * (strays + (others + slots / 2) / slots) &&
+	return n >= SURE_OF_20 * (strays + (others + slots / 2) / slots) &&
 	       n * slots >= SURE_OF_20 * (others + 1);
 }
 
@@ -355,7 +375,7 @@ static cs_status name_fits(struct writer *w, struct cs_error *err)
 }
 
 /* One place, and a reason to believe that it was there: what it builds is what the block is,
- * or its size is one that nobody else can be expected to ask for. The libraries every program
+ * or its blocks are more than calls of any size can be expected to make. The libraries every program
  * has hold hundreds of calls, few of which ever ran: there a size is no reason. */
 static bool is_likely(const struct writer *w, uint64_t len)
 {

@@ -24,6 +24,7 @@ struct cs_maker_name {
 
 struct cs_block_class { /* blocks in use of one size and type */
 	uint64_t len, type, count, bytes;
+	uint64_t strangers; /* blocks up to here of sizes that no call asks for */
 	bool is_exact;	/* and no other type can it be */
 	bool is_cxx;	/* the type is */
 	bool is_object; /* Python's: no library of C made it */
