@@ -1,6 +1,7 @@
 #include "code/code.h"
 
 #include "base/map.h"
+#include "base/sorted.h"
 #include "code/code_elf.h"
 #include "code/code_flow.h"
 #include "code/code_names.h"
@@ -246,21 +247,13 @@ static void set_size(struct cs_code_site *site, const struct code_spec *spec,
 static void add_wrapper(struct cs_code *c, struct file *f, uint64_t start,
 			const struct code_spec *spec)
 {
-	struct code_symbol key = {.start = start};
-	size_t lo = 0, hi = f->elf.symbols.count;
 	struct code_spec named = *spec;
 	uint32_t nr, old;
+	size_t lo;
 
 	if (cs_map_get(&f->known, start, &old))
 		return;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->elf.symbols.items[mid].start < key.start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	lo = CS_BELOW(f->elf.symbols.items, f->elf.symbols.count, start, start);
 	if (lo < f->elf.symbols.count && f->elf.symbols.items[lo].start == start)
 		named.name = f->elf.symbols.items[lo].name;
 	nr = add_spec(c, &named);
@@ -322,16 +315,10 @@ static void read_piece(struct cs_code *c, struct file *f, size_t nr, const struc
 				 .len = piece->len,
 				 .is_function = piece->is_function,
 				 .pulse = c->pulse};
-	size_t lo = 0, hi = f->elf.entries.count;
+	size_t lo = piece->start ? cs_sorted_upto(entries, f->elf.entries.count,
+						  (struct cs_sorted_key){0, 8, 8},
+						  piece->start - 1) : 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (entries[mid] < piece->start)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	body.entries = entries + lo;
 	while (lo + body.entry_count < f->elf.entries.count &&
 	       entries[lo + body.entry_count] - piece->start < piece->len)

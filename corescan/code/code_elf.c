@@ -5,6 +5,7 @@
  * The tables are the file's, which may be forged: all are read through cs_elf_view() and
  * cs_elf_bytes(), all counts are bounded by the bytes that hold them. */
 #include "code/code_elf.h"
+#include "base/sorted.h"
 
 #include <elf.h>
 
@@ -135,16 +136,8 @@ static void read_texts(struct code_elf *e)
 
 static bool in_text(const struct code_elf *e, uint64_t addr)
 {
-	size_t lo = 0, hi = e->texts.count;
+	size_t lo = CS_UPTO(e->texts.items, e->texts.count, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (e->texts.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo && cs_range_has(e->texts.items[lo - 1], addr, 1);
 }
 
@@ -443,16 +436,8 @@ static void mark_cold(struct code_elf *e)
 
 size_t code_elf_piece(const struct code_elf *e, uint64_t vaddr)
 {
-	size_t lo = 0, hi = e->pieces.count;
+	size_t lo = CS_UPTO(e->pieces.items, e->pieces.count, start, vaddr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (e->pieces.items[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || vaddr - e->pieces.items[lo - 1].start >= e->pieces.items[lo - 1].len)
 		return SIZE_MAX;
 	return lo - 1;

@@ -4,6 +4,7 @@
  * A forward analysis until nothing changes. States only lose knowledge, 16 registers and at
  * most SLOTS words of stack each, so it ends; PASSES_MAX is for the absurd. */
 #include "code/code_flow.h"
+#include "base/sorted.h"
 
 enum {
 	SLOTS = 16,
@@ -319,19 +320,12 @@ static bool join(struct state *into, const struct state *from)
 
 static struct code_op *op_at(struct code_flow *f, uint64_t vaddr)
 {
-	size_t lo = 0, hi = f->ops.items.count;
 	uint64_t off = vaddr - f->body->vaddr;
+	size_t lo;
 
 	if (off >= f->body->len)
 		return NULL;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->ops.items.items[mid].off <= off)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	lo = CS_UPTO(f->ops.items.items, f->ops.items.count, off, off);
 	return lo && f->ops.items.items[lo - 1].off == off ? &f->ops.items.items[lo - 1] : NULL;
 }
 

@@ -1,5 +1,6 @@
 /* Pieces: made once, then looked up by address for every member of a list. */
 #include "glibc/glibc_state.h"
+#include "base/sorted.h"
 
 enum { SLACK = 1 << 30, PRESENT_FACTOR = 64 };
 
@@ -81,16 +82,8 @@ void glibc_pieces_sort(struct cs_glibc *g)
 /* Piece that holds addr, or NULL. Only after glibc_pieces_sort(). */
 static struct glibc_piece *piece_at(struct cs_glibc *g, cs_addr addr)
 {
-	size_t lo = 0, hi = g->pieces.count;
+	size_t lo = CS_UPTO(g->pieces.items, g->pieces.count, range.start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (g->pieces.items[mid].range.start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || !cs_range_has(g->pieces.items[lo - 1].range, addr, GLIBC_HEADER))
 		return NULL;
 	return &g->pieces.items[lo - 1];

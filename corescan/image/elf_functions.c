@@ -1,4 +1,5 @@
 #include "image/elf_functions.h"
+#include "base/sorted.h"
 #include "base/vec.h"
 
 #include <elf.h>
@@ -100,16 +101,8 @@ void cs_elf_functions_destroy(struct cs_elf_functions *f)
 /* The first function that starts behind vaddr. */
 static size_t find_behind(const struct cs_elf_functions *f, uint64_t vaddr)
 {
-	size_t lo = 0, hi = f->items.count;
+	size_t lo = CS_UPTO(f->items.items, f->items.count, start, vaddr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (f->items.items[mid].start <= vaddr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo;
 }
 

@@ -4,6 +4,7 @@
  * whatever stack the thread runs on now. */
 #include "image/image.h"
 #include "base/own.h"
+#include "base/sorted.h"
 #include "image/debug_file.h"
 #include "image/debuginfod.h"
 #include "image/elf_file.h"
@@ -121,16 +122,8 @@ static void sort_mappings(struct cs_image *image)
 
 const struct cs_mapping *cs_image_mapping(const struct cs_image *image, cs_addr addr)
 {
-	size_t lo = 0, hi = image->mappings.count;
+	size_t lo = CS_UPTO(image->mappings.items, image->mappings.count, range.start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (image->mappings.items[mid].range.start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || !cs_range_has(image->mappings.items[lo - 1].range, addr, 1))
 		return NULL;
 	return &image->mappings.items[lo - 1];

@@ -6,6 +6,7 @@
  * A note is told by owner and type, never by its place: gcore's order differs
  * from the kernel's. NT_FILE is missing when it would exceed 4 MiB. */
 #include "base/own.h"
+#include "base/sorted.h"
 #include "image/image_build.h"
 #include "mem/mem_core.h"
 
@@ -91,16 +92,8 @@ static bool is_shared_name(const char *path)
 /* The PT_LOAD that holds addr, or NULL. */
 static const struct cs_core_load *load_at(const struct cs_core *core, cs_addr addr)
 {
-	size_t lo = 0, hi = core->loads.count;
+	size_t lo = CS_UPTO(core->loads.items, core->loads.count, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (core->loads.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - core->loads.items[lo - 1].start >= core->loads.items[lo - 1].memsz)
 		return NULL;
 	return &core->loads.items[lo - 1];

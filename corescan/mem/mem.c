@@ -1,4 +1,5 @@
 #include "mem/mem.h"
+#include "base/sorted.h"
 
 #include <stdlib.h>
 
@@ -93,16 +94,8 @@ struct cs_mem_seg *cs_mem_find_next(struct cs_mem *mem, cs_addr addr)
 struct cs_mem_seg *cs_mem_find(struct cs_mem *mem, cs_addr addr)
 {
 	/* last segment that starts at or below addr */
-	size_t lo = 0, hi = mem->segs.count;
+	size_t lo = CS_UPTO(mem->segs.items, mem->segs.count, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (mem->segs.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - mem->segs.items[lo - 1].start >= mem->segs.items[lo - 1].len)
 		return NULL;
 	mem->hints[(addr >> 16) % CS_MEM_HINTS] = (uint32_t)(lo - 1);

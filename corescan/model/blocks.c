@@ -1,4 +1,5 @@
 #include "model/blocks.h"
+#include "base/sorted.h"
 
 enum { GRANULE = 16, MALLOC_HEADER = 16, SIZE_WORD = 8 };
 
@@ -150,22 +151,15 @@ static uint64_t start_of(const struct cs_span *span, uint64_t granule)
 
 struct cs_span *cs_blocks_span(struct cs_blocks *blocks, cs_addr addr)
 {
-	size_t lo = 0, hi = blocks->spans.count;
 	struct cs_span *s;
+	size_t lo;
 
-	if (!hi)
+	if (!blocks->spans.count)
 		return NULL;
 	s = blocks->spans.items + blocks->last_span;
 	if (addr - s->start < s->len)
 		return s;
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (blocks->spans.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
+	lo = CS_UPTO(blocks->spans.items, blocks->spans.count, start, addr);
 	if (!lo)
 		return NULL;
 	s = &blocks->spans.items[lo - 1];
@@ -201,16 +195,8 @@ void cs_blocks_granule(struct cs_blocks *blocks, uint32_t span_nr, uint64_t gran
 
 static struct cs_big_block *big_holding(struct cs_blocks *blocks, cs_addr addr)
 {
-	size_t lo = 0, hi = blocks->big.count;
+	size_t lo = CS_UPTO(blocks->big.items, blocks->big.count, start, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (blocks->big.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - blocks->big.items[lo - 1].start >= blocks->big.items[lo - 1].len)
 		return NULL;
 	return &blocks->big.items[lo - 1];

@@ -1,4 +1,5 @@
 #include "native/kin.h"
+#include "base/sorted.h"
 #include "native/dwarf_die.h"
 
 enum {
@@ -188,16 +189,8 @@ static bool ready(struct cs_native *n)
 
 static size_t first_of(const struct nt_kin *k, uint64_t key)
 {
-	size_t lo = 0, hi = k->pairs.count;
+	size_t lo = CS_BELOW(k->pairs.items, k->pairs.count, key, key);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (k->pairs.items[mid].key < key)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo;
 }
 

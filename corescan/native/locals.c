@@ -8,6 +8,7 @@
  * What a local holds before it is first set is what others left there: facts from the
  * stack are likely, not exact. */
 #include "native/dwarf_die.h"
+#include "base/sorted.h"
 #include "image/dwarf_walk.h"
 #include "image/image_unwind.h"
 
@@ -47,16 +48,8 @@ struct reader {
 
 static const struct nt_code *code_at(const struct nt_dwarf *d, cs_addr pc)
 {
-	size_t lo = 0, hi = d->codes.count;
+	size_t lo = CS_UPTO(d->codes.items, d->codes.count, start, pc);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (d->codes.items[mid].start <= pc)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo && pc < d->codes.items[lo - 1].end ? &d->codes.items[lo - 1] : NULL;
 }
 

@@ -4,6 +4,7 @@
  * before 12; libc++'s of std::allocator<T>.
  */
 #include "native/made.h"
+#include "base/sorted.h"
 #include "image/dwarf_walk.h"
 #include "native/dwarf_die.h"
 
@@ -32,16 +33,8 @@ struct walk {
 /* The first call at or behind addr. */
 static size_t first_call(const struct walk *w, cs_addr addr)
 {
-	size_t lo = 0, hi = w->count;
+	size_t lo = CS_BELOW(w->calls, w->count, addr, addr);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (w->calls[mid].addr < addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo;
 }
 

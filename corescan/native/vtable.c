@@ -7,6 +7,7 @@
  * (-fno-rtti) only a _ZTV symbol names a vtable. */
 #include "native/native_state.h"
 #include "base/own.h"
+#include "base/sorted.h"
 #include "image/debug_file.h"
 #include "image/elf_file.h"
 #include "native/demangle.h"
@@ -211,16 +212,8 @@ void nt_vtables_free(struct cs_native *n)
 static const char *symbol_name(struct cs_native *n, cs_addr addr, uint32_t module, size_t *len)
 {
 	const struct nt_vtable_names *v = names_of(n, module);
-	size_t lo = 0, hi = v ? v->items.count : 0;
+	size_t lo = v ? CS_UPTO(v->items.items, v->items.count, start, addr) : 0;
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (v->items.items[mid].start <= addr)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	if (!lo || addr - v->items.items[lo - 1].start >= v->items.items[lo - 1].size)
 		return NULL;
 	*len = v->items.items[lo - 1].len;

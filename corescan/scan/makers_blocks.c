@@ -4,6 +4,7 @@
  * at least 32; a chunk may stay 16 bytes longer, when the rest would be less than MINSIZE.
  * What has a mapping of its own ends with a page. */
 #include "base/own.h"
+#include "base/sorted.h"
 #include "model/model.h"
 #include "model/nodes.h"
 #include "native/native.h"
@@ -136,16 +137,8 @@ static int by_len(const void *a, const void *b)
 /* The first maker of at least so many bytes. */
 static size_t first_of(const struct cs_makers *m, uint64_t size)
 {
-	size_t lo = 0, hi = m->items.count;
+	size_t lo = CS_BELOW(m->items.items, m->items.count, size, size);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->items.items[mid].size < size)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo;
 }
 
@@ -238,16 +231,8 @@ static bool has_maker(const struct cs_makers *m, uint64_t len)
 /* The first class of at least so many bytes. */
 static size_t first_class(const struct cs_makers *m, uint64_t len)
 {
-	size_t lo = 0, hi = m->classes.count;
+	size_t lo = CS_BELOW(m->classes.items, m->classes.count, len, len);
 
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-
-		if (m->classes.items[mid].len < len)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
 	return lo;
 }
 

@@ -2,6 +2,7 @@
 #include "base/loop.h"
 #include "base/arena.h"
 #include "base/map.h"
+#include "base/sorted.h"
 #include "base/vec.h"
 #include "cs_test.h"
 
@@ -112,6 +113,35 @@ TEST(a_chain_that_closes_is_told_soon_and_no_other)
 		}
 }
 
+/* Of 0 to 9 items with members 0 0 3 3 6 6 ... each value is counted as one by one. */
+TEST(places_in_sorted_arrays_are_those_of_a_count)
+{
+	struct {
+		char pad;
+		uint64_t wide;
+		uint32_t narrow;
+	} items[9];
+
+	for (size_t i = 0; i < 9; i++) {
+		items[i].wide = i / 2 * 3 + (i > 6 ? UINT64_MAX - 20 : 0);
+		items[i].narrow = (uint32_t)items[i].wide;
+	}
+	for (size_t n = 0; n <= 9; n++)
+		for (uint64_t step = 0; step < 60; step++) {
+			uint64_t value = step < 30 ? step : UINT64_MAX - (59 - step);
+			size_t wide = 0, below = 0, narrow = 0;
+
+			for (size_t i = 0; i < n; i++) {
+				wide += items[i].wide <= value;
+				below += items[i].wide < value;
+				narrow += items[i].narrow <= value;
+			}
+			assert_int_equal(CS_UPTO(items, n, wide, value), wide);
+			assert_int_equal(CS_BELOW(items, n, wide, value), below);
+			assert_int_equal(CS_UPTO(items, n, narrow, value), narrow);
+		}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -121,6 +151,7 @@ int main(void)
 		cmocka_unit_test(a_map_has_no_key_zero),
 		cmocka_unit_test(an_arena_gives_zeroed_aligned_memory),
 		cmocka_unit_test(an_arena_keeps_texts_of_any_length),
+		cmocka_unit_test(places_in_sorted_arrays_are_those_of_a_count),
 		cmocka_unit_test(a_chain_that_closes_is_told_soon_and_no_other),
 	};
 
