@@ -360,8 +360,8 @@ static cs_status name_fits(struct writer *w, struct cs_error *err)
 }
 
 /* One place, and a reason to believe that it was there: what it builds is what the block is,
- * or its blocks are more than calls of any size can be expected to make. The libraries every program
- * has hold hundreds of calls, few of which ever ran: there a size is no reason. */
+ * or its blocks are more than calls of any size can be expected to make. The libraries every
+ * program has hold hundreds of calls, few of which ever ran: there a size is no reason. */
 static bool is_likely(const struct writer *w, uint64_t len)
 {
 	if (w->names.count != 1)
