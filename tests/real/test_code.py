@@ -21,7 +21,7 @@ from harness import check_each, main, skip
 BUILD = os.environ.get("BUILD", os.path.join(harness.ROOT, "build"))
 TOOL = os.path.join(BUILD, "tests", "real", "tool_code")
 CALLS = os.path.join(BUILD, "tests", "real", "tool_calls")
-MUTANTS = int(os.environ.get("CORESCAN_MUTANTS", "60"))
+MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "40"))
 PLAIN = {"__libc_malloc": "malloc", "__libc_calloc": "calloc", "__libc_realloc": "realloc",
          "__libc_memalign": "memalign", "__libc_valloc": "valloc", "__libc_pvalloc": "pvalloc",
          "__strdup": "strdup", "__strndup": "strndup", "__posix_memalign": "posix_memalign",

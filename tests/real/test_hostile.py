@@ -15,7 +15,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "support"))
 from harness import check_each, interpreters, main  # noqa: E402
 from spoiled import BUILD, PAGE, PF_W, PHDR, PT_LOAD, Core, Mutant, c_core, problem_of, run  # noqa: E402
 
-MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "63"))
+MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "48"))
 PAGES = int(os.environ.get("CORESCAN_TEST_PAGES", "24"))
 VIEWS = ["--summary", "--by-type", "--by-size", "--arenas", "--doctor", "--threads"]
 # these take the graph of references, which costs: every so many times

@@ -16,7 +16,7 @@ from spoiled import Core, Mutant, problem_of, run  # noqa: E402
 FOUND, _ = interpreters()
 REST = ("(not recorded by tracemalloc)", "(tracemalloc was not on)", "(nothing tells where)")
 BIG = 100000
-MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "10"))
+MUTANTS = int(os.environ.get("CORESCAN_TEST_MUTANTS", "6"))
 
 
 def start(t, interpreter, frames, big=0, env=None):
