@@ -374,7 +374,7 @@ static bool index_file(struct walk *w, Dwarf *dw)
 	uint8_t type;
 	int got = 0;
 
-	for (int i = 0; i < NT_UNITS_MAX && !cs_pulse_look(w->n->model->pulse); i++) {
+	for (unsigned i = 0; i < NT_UNITS_MAX && !cs_pulse_look(w->n->model->pulse); i++) {
 		got = dwarf_get_units(dw, cu, &cu, &version, &type, &die, NULL);
 		if (got)
 			break;

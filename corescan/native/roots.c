@@ -17,7 +17,7 @@ enum { DTV_ENTRY = 16, MODULES_MAX = 1 << 16 };
 
 static bool may_lead(struct cs_native *n, uint32_t type)
 {
-	for (int i = 0; i < NT_DEPTH_MAX && n->types.items[type].kind == NT_ARRAY; i++)
+	for (unsigned i = 0; i < NT_DEPTH_MAX && n->types.items[type].kind == NT_ARRAY; i++)
 		type = nt_target(n, type);
 	if (n->types.items[type].kind == NT_POINTER)
 		return true;

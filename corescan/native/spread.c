@@ -186,7 +186,7 @@ static void lead_to_start(struct cs_native *n, uint32_t node, const struct cs_bl
 {
 	struct nt_claim c = {.is_array = true, .sure = CS_NATIVE_LIKELY};
 
-	for (int i = 0; i < NT_DEPTH_MAX && type_at(n, l->target)->kind == NT_ARRAY; i++)
+	for (unsigned i = 0; i < NT_DEPTH_MAX && type_at(n, l->target)->kind == NT_ARRAY; i++)
 		l->target = nt_target(n, l->target);
 	if (claim_vector(n, node, block, l))
 		return;
@@ -446,7 +446,7 @@ static void spread_object(struct cs_native *n, struct nt_object o)
 {
 	uint64_t items = 1;
 
-	for (int i = 0; i < NT_DEPTH_MAX && type_at(n, o.type)->kind == NT_ARRAY; i++) {
+	for (unsigned i = 0; i < NT_DEPTH_MAX && type_at(n, o.type)->kind == NT_ARRAY; i++) {
 		if (!cs_mul(items, type_at(n, o.type)->elements, &items) || items > 1ull << 32)
 			return;
 		o.type = nt_target(n, o.type);
