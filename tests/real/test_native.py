@@ -57,7 +57,7 @@ def built(source, flags):
         Shelf()
     if (source, flags) not in Shelf.made:
         where = type("Place", (), {"dir": os.path.join(Shelf.folder, str(len(Shelf.made)))})
-        os.mkdir(where.dir)
+        os.makedirs(where.dir, exist_ok=True)  # a compiler that is not there left it
         Shelf.made[source, flags] = build(where, source, flags)
     return Shelf.made[source, flags]
 
