@@ -125,10 +125,11 @@ check:
 		-s -j$(JOBS) B=$(CHECK_B)/plain SAN= $(CHECK_B)/plain/libcorescan.so.0)
 	@$(MAKE) --no-print-directory -s -j$(JOBS) B=$(CHECK_B) OPT='$(CHECK_OPT)' SAN='$(CHECK_SAN)' WERROR=-Werror check-run
 
+# The long ones first: the short ones fill what is left of the two cores.
 check-run: all $(TEST_PROGRAM) $(VICTIM) $(TOOL)
 	@CORESCAN=$(abspath $(B)/corescan) BUILD=$(abspath $(B)) scripts/run-tests \
 		scripts/check-floors.sh $(if $(CLANG),clang-warnings) \
-		$(filter $(B)/$(TESTS),$(TEST_PROGRAM)) $(filter $(TESTS),$(TEST_SCRIPT))
+		$(filter $(TESTS),$(TEST_SCRIPT)) $(filter $(B)/$(TESTS),$(TEST_PROGRAM))
 
 # The other compiler's warnings, compiled and thrown away; run-tests calls this.
 clang-warnings:
